@@ -1,0 +1,94 @@
+package actors
+
+import (
+	"runtime"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// fanout is the actor that hands frames to a part of a relay's viewers. It is
+// an actor of its own so that the relay goes on taking comments and joins
+// while frames are written.
+//
+// Its mailbox is what keeps a viewer's stream whole: a viewer is added between
+// two frames, with the replay up to the first and all frames from the second.
+type fanout struct {
+	node    *Node
+	relay   *actor.PID
+	index   int
+	viewers []*viewer // only here is viewer.slot read or written
+}
+
+// fanRef is what the relay knows of a fan-out.
+type fanRef struct {
+	pid     *actor.PID
+	viewers int
+	busy    bool // a frame was given to it and is not yet done
+}
+
+type (
+	addViewer struct {
+		viewer  *viewer
+		opening *opening
+	}
+	removeViewer struct{ viewer *viewer }
+
+	// fanFrame asks for a frame to be handed out; the relay hears fanDone.
+	fanFrame struct{ frame *Frame }
+	fanDone  struct{ index int }
+
+	// fanQuiet asks for a frame to be handed out that the relay need not
+	// hear about.
+	fanQuiet struct{ frame *Frame }
+)
+
+// writesPerTurn is how many viewers are written to before other goroutines
+// get their turn: about a quarter of a millisecond, so that posts and joins
+// on a busy node don't wait for a whole fan-out.
+const writesPerTurn = 32
+
+func (f *fanout) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *fanFrame:
+		f.hand(m.frame)
+		f.node.root.Send(f.relay, fanDone{f.index})
+	case *fanQuiet:
+		f.hand(m.frame)
+	case *addViewer:
+		m.viewer.slot = len(f.viewers)
+		f.viewers = append(f.viewers, m.viewer)
+		f.node.root.Send(m.viewer.self, m.opening)
+	case *removeViewer:
+		f.remove(m.viewer)
+	case letGo:
+		// A viewer that stops sends a leave message; it is removed then.
+		for _, v := range f.viewers {
+			f.node.root.Send(v.self, m)
+		}
+	}
+}
+
+func (f *fanout) hand(frame *Frame) {
+	for i, v := range f.viewers {
+		f.node.root.Send(v.self, frame)
+		if i%writesPerTurn == writesPerTurn-1 {
+			runtime.Gosched()
+		}
+	}
+	f.node.metrics.frames.Inc()
+	f.node.metrics.deliveries.Add(float64(len(f.viewers) * frame.comments))
+}
+
+// remove takes a viewer out; the last one takes its place.
+func (f *fanout) remove(v *viewer) {
+	last := len(f.viewers) - 1
+	moved := f.viewers[last]
+	f.viewers[v.slot] = moved
+	moved.slot = v.slot
+	f.viewers[last] = nil
+	f.viewers = f.viewers[:last]
+	// A room that was full once does not keep its size for ever.
+	if cap(f.viewers) > 4*len(f.viewers)+1024 {
+		f.viewers = append(make([]*viewer, 0, 2*len(f.viewers)), f.viewers...)
+	}
+}

@@ -1,0 +1,93 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"barrage/actors/wire"
+	"barrage/persistence"
+)
+
+// History reads a live video's comments: the newest from its owner's memory,
+// the others from the store. It may be used from any goroutine.
+type History struct {
+	owners Owners
+	store  persistence.Store
+}
+
+// Rows gives the comments of a range, in the order that it asks for. The
+// number of rows is r.Limit unless the range has no more.
+func (h *History) Rows(ctx context.Context, liveVideoID string, r persistence.Range) ([]*wire.Row, error) {
+	memory, err := h.recent(ctx, liveVideoID, &wire.ReadRecent{
+		After: r.After, Before: r.Before, Limit: uint32(r.Limit), Desc: r.Desc, ParentId: r.Parent, //nolint:gosec // limits are small
+	})
+	if err != nil {
+		return nil, err
+	}
+	if r.Desc {
+		if len(memory.Rows) >= r.Limit {
+			return memory.Rows, nil
+		}
+		older, err := h.stored(ctx, liveVideoID, r, r.Limit-len(memory.Rows), memory)
+		return append(memory.Rows, older...), err
+	}
+	rows, err := h.stored(ctx, liveVideoID, r, r.Limit, memory)
+	if err != nil {
+		return nil, err
+	}
+	return append(rows, memory.Rows[:min(len(memory.Rows), r.Limit-len(rows))]...), nil
+}
+
+// stored reads the part of a range that is below memory's floor.
+func (h *History) stored(ctx context.Context, liveVideoID string, r persistence.Range, limit int, memory *wire.RecentRows) ([]*wire.Row, error) {
+	if r.Before == 0 || r.Before > memory.Floor {
+		r.Before = memory.Floor
+	}
+	if r.Before <= r.After+1 {
+		return nil, nil
+	}
+	r.Limit = limit + len(memory.Deleted)
+	comments, err := h.store.Comments(ctx, liveVideoID, r)
+	if err != nil {
+		return nil, fmt.Errorf("reading history: %w", err)
+	}
+	rows := make([]*wire.Row, 0, limit)
+	for _, c := range comments {
+		if len(rows) < limit && !slices.Contains(memory.Deleted, c.Id) {
+			rows = append(rows, EncodeRow(c))
+		}
+	}
+	return rows, nil
+}
+
+// Row gives one comment; the error wraps persistence.ErrNotFound if there is
+// none.
+func (h *History) Row(ctx context.Context, liveVideoID string, id uint64) (*wire.Row, error) {
+	memory, err := h.recent(ctx, liveVideoID, &wire.ReadRecent{CommentId: id})
+	switch {
+	case err != nil:
+		return nil, err
+	case len(memory.Rows) > 0:
+		return memory.Rows[0], nil
+	case id >= memory.Floor || slices.Contains(memory.Deleted, id):
+		return nil, persistence.ErrNotFound
+	}
+	c, err := h.store.Comment(ctx, liveVideoID, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading a comment: %w", err)
+	}
+	return EncodeRow(c), nil
+}
+
+func (h *History) recent(ctx context.Context, liveVideoID string, m *wire.ReadRecent) (*wire.RecentRows, error) {
+	answer, err := h.owners.Request(ctx, liveVideoID, m)
+	if err != nil {
+		return nil, fmt.Errorf("asking the owner for recent comments: %w", err)
+	}
+	rows, ok := answer.(*wire.RecentRows)
+	if !ok {
+		return nil, fmt.Errorf("unexpected answer %T of the owner", answer)
+	}
+	return rows, nil
+}

@@ -1,0 +1,51 @@
+package actors
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// closeReason is why a stream ended.
+type closeReason int
+
+const (
+	closedByClient closeReason = iota
+	closedByNode
+	closedTooSlow
+	closeReasons
+)
+
+var closeReasonNames = [closeReasons]string{"client", "node", "too_slow"}
+
+// Metrics counts what the actors do.
+type Metrics struct {
+	comments      prometheus.Counter
+	activations   prometheus.Counter
+	frames        prometheus.Counter
+	deliveries    prometheus.Counter
+	gaps          prometheus.Counter
+	gapComments   prometheus.Counter
+	streamsClosed [closeReasons]prometheus.Counter
+}
+
+// NewMetrics registers the actors' metrics.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "barrage", Name: name, Help: help})
+		registry.MustRegister(c)
+		return c
+	}
+	m := &Metrics{
+		comments:    counter("comments_posted_total", "Comments made durable by the live videos of this node."),
+		activations: counter("live_video_activations_total", "Live videos started on this node."),
+		frames:      counter("frames_total", "Frames handed to the viewers of a room, or of a part of it."),
+		deliveries:  counter("comment_deliveries_total", "Comments handed to viewers, each viewer counted."),
+		gaps:        counter("stream_gaps_total", "Gaps announced to viewers."),
+		gapComments: counter("stream_gap_comments_total", "Comments that viewers were too slow for."),
+	}
+	closed := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "barrage", Name: "streams_closed_total", Help: "Streams that ended, by who or what ended them.",
+	}, []string{"reason"})
+	registry.MustRegister(closed)
+	for reason, name := range closeReasonNames {
+		m.streamsClosed[reason] = closed.WithLabelValues(name)
+	}
+	return m
+}

@@ -1,0 +1,133 @@
+package actors
+
+import (
+	"sort"
+	"time"
+
+	"barrage/actors/wire"
+	"barrage/persistence"
+)
+
+// recent is what a live video has in memory: its newest comments, and all that
+// the store doesn't have yet. History is put together of both: ids at or above
+// floor from here, the others from the store.
+type recent struct {
+	max   int
+	rows  []recentRow
+	floor uint64
+	// deleted are comments whose deletion the store may not know yet, or that
+	// somebody may have found there a moment ago (see answerMemory).
+	deleted map[uint64]deletion
+}
+
+type deletion struct {
+	lsn persistence.LSN
+	at  time.Time
+}
+
+type recentRow struct {
+	*wire.Row
+	lsn persistence.LSN // 0: read from the store
+}
+
+func newRecent(maxRows int) *recent {
+	return &recent{max: maxRows, floor: 1, deleted: map[uint64]deletion{}}
+}
+
+// load takes the newest rows of the store, oldest first.
+func (r *recent) load(rows []*wire.Row, floor uint64) {
+	r.floor = floor
+	r.rows = make([]recentRow, len(rows))
+	for i, row := range rows {
+		r.rows[i].Row = row
+	}
+}
+
+func (r *recent) add(row *wire.Row, lsn persistence.LSN) {
+	r.rows = append(r.rows, recentRow{row, lsn})
+}
+
+func (r *recent) delete(id uint64, lsn persistence.LSN, now time.Time) {
+	if i := r.search(id); i < len(r.rows) && r.rows[i].Id == id {
+		r.rows = append(r.rows[:i], r.rows[i+1:]...)
+	}
+	r.deleted[id] = deletion{lsn, now}
+}
+
+// deletedOrMissing says whether a comment is known not to exist. Below the
+// floor the store knows; the edge has asked it.
+func (r *recent) deletedOrMissing(id uint64) bool {
+	if _, deleted := r.deleted[id]; deleted {
+		return true
+	}
+	if id < r.floor {
+		return false
+	}
+	i := r.search(id)
+	return i == len(r.rows) || r.rows[i].Id != id
+}
+
+// evict drops the oldest rows beyond the bound, as far as the store has them.
+func (r *recent) evict(applied persistence.LSN, now time.Time) {
+	n := 0
+	for len(r.rows)-n > r.max && r.rows[n].lsn <= applied {
+		r.floor = r.rows[n].Id + 1
+		n++
+	}
+	if n > 0 {
+		clear(r.rows[:n])
+		r.rows = r.rows[n:]
+	}
+	for id, d := range r.deleted {
+		if d.lsn <= applied && now.Sub(d.at) > answerMemory {
+			delete(r.deleted, id)
+		}
+	}
+}
+
+// search gives the index of the first row with an id at or above this one.
+func (r *recent) search(id uint64) int {
+	return sort.Search(len(r.rows), func(i int) bool { return r.rows[i].Id >= id })
+}
+
+// after gives the rows above an id, oldest first.
+func (r *recent) after(id uint64) []*wire.Row {
+	newer := r.rows[r.search(id+1):]
+	rows := make([]*wire.Row, len(newer))
+	for i := range newer {
+		rows[i] = newer[i].Row
+	}
+	return rows
+}
+
+// read answers what is asked of history, as far as memory has it.
+func (r *recent) read(m *wire.ReadRecent) *wire.RecentRows {
+	answer := &wire.RecentRows{Floor: r.floor}
+	for id := range r.deleted {
+		answer.Deleted = append(answer.Deleted, id)
+	}
+	if m.CommentId != 0 {
+		if i := r.search(m.CommentId); i < len(r.rows) && r.rows[i].Id == m.CommentId {
+			answer.Rows = []*wire.Row{r.rows[i].Row}
+		}
+		return answer
+	}
+	from, to := r.search(m.After+1), len(r.rows)
+	if m.Before != 0 {
+		to = r.search(m.Before)
+	}
+	wanted := func(i int) bool {
+		if m.ParentId == 0 || r.rows[i].ParentId == m.ParentId {
+			answer.Rows = append(answer.Rows, r.rows[i].Row)
+		}
+		return len(answer.Rows) < int(m.Limit)
+	}
+	if m.Desc {
+		for i := to - 1; i >= from && wanted(i); i-- {
+		}
+	} else {
+		for i := from; i < to && wanted(i); i++ {
+		}
+	}
+	return answer
+}

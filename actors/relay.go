@@ -1,0 +1,283 @@
+package actors
+
+import (
+	"context"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+
+	"barrage/actors/wire"
+)
+
+// relay is the actor for a live video on a node that has viewers of it. It
+// subscribes to the owner, keeps a ring of recent events, joins what arrives
+// while a fan-out runs into the next frame, and gives frames to its fan-outs.
+type relay struct {
+	node        *Node
+	self        *actor.PID
+	liveVideoID string
+
+	// The subscription: joins wait until it is answered the first time.
+	owner      *actor.PID
+	nextSeq    uint64
+	asking     bool // a Subscribe is under way
+	subscribed bool
+	waiting    []*viewer
+	leaseUntil time.Time
+	backlogs   map[uint64]*backlog
+
+	ring *ring
+	// sent is the number of the first event that is in no frame yet.
+	sent uint64
+
+	fans      []*fanRef
+	busy      int // fan-outs with a frame that isn't done
+	lastFrame time.Time
+	timer     bool // a frameTimer is under way
+
+	viewers viewerCount
+}
+
+type (
+	join  struct{ viewer *viewer }
+	leave struct{ viewer *viewer }
+
+	frameTimer struct{}
+	leaseTimer struct{}
+	// retrySubscribe comes after an owner could not be had.
+	retrySubscribe struct{}
+	// beat comes from the node's heartbeat wheel.
+	beat struct{}
+	// endStreams asks a relay to let all its viewers go.
+	endStreams struct{}
+)
+
+const (
+	leasePeriod = 5 * time.Second
+	// leaseTime is how long an owner keeps a relay it does not hear from, and
+	// a relay an owner: a few periods.
+	leaseTime = 4 * leasePeriod
+
+	subscribeTimeout = 5 * time.Second
+	subscribeRetry   = 200 * time.Millisecond
+)
+
+func (r *relay) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *actor.Started:
+		r.self = ctx.Self()
+		r.subscribe()
+		r.node.after(leasePeriod, r.self, leaseTimer{})
+		r.node.heartbeats.add(r.self)
+	case *wire.Publish:
+		r.publish(m)
+	case fanDone:
+		r.fanDone(m)
+	case frameTimer:
+		r.timer = false
+		r.send()
+	case *join:
+		r.join(m.viewer)
+	case *leave:
+		r.leave(m.viewer)
+	case *wire.Subscribed:
+		r.onSubscribed(m)
+	case retrySubscribe:
+		r.subscribe()
+	case *backlogRead:
+		r.onBacklog(m)
+	case leaseTimer:
+		r.renew()
+		r.node.after(leasePeriod, r.self, leaseTimer{})
+	case *wire.LeaseAnswer:
+		if m.GetFault().GetCode() != wire.Code_OK {
+			r.subscribe()
+			return
+		}
+		r.leaseUntil = r.node.now().Add(leaseTime)
+	case viewersTimer:
+		r.viewers.timer = false
+		r.reportViewers()
+	case beat:
+		r.beat()
+	case endStreams:
+		r.endStreams()
+	case *actor.Stopping:
+		r.stopping(ctx)
+	}
+}
+
+// subscribe asks the owner for events, or asks again. Viewers stay connected
+// meanwhile.
+func (r *relay) subscribe() {
+	if r.asking {
+		return
+	}
+	r.asking = true
+	request := &wire.Subscribe{Relay: r.self, Viewers: r.viewers.own, After: r.ring.lastID}
+	r.node.async(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
+		defer cancel()
+		answer, err := r.node.owners.Request(ctx, r.liveVideoID, request)
+		subscribed, ok := answer.(*wire.Subscribed)
+		if err != nil || !ok {
+			subscribed = &wire.Subscribed{Fault: &wire.Fault{Code: wire.Code_UNAVAILABLE}}
+		}
+		r.node.root.Send(r.self, subscribed)
+	})
+}
+
+func (r *relay) onSubscribed(m *wire.Subscribed) {
+	r.asking = false
+	if m.GetFault().GetCode() != wire.Code_OK {
+		r.node.after(subscribeRetry, r.self, retrySubscribe{})
+		return
+	}
+	r.owner, r.nextSeq = m.Owner, m.NextSeq
+	r.leaseUntil = r.node.now().Add(leaseTime)
+	if !r.subscribed {
+		r.ring.floor = m.Floor
+	} else if m.Floor > r.ring.lastID+1 {
+		r.announceGap(m)
+	}
+	r.take(m.Rows, nil)
+	r.viewers.total = m.Viewers
+	if !r.subscribed {
+		r.subscribed = true
+		// Nobody has joined yet: what came is for replay alone.
+		r.sent = r.ring.end()
+		r.ring.evict(r.sent)
+		for _, v := range r.waiting {
+			r.join(v)
+		}
+		r.waiting = nil
+		return
+	}
+	r.send()
+}
+
+// announceGap tells all viewers that the relay itself missed comments which
+// the new owner has in its store only.
+func (r *relay) announceGap(m *wire.Subscribed) {
+	before := m.Floor
+	if len(m.Rows) > 0 {
+		before = m.Rows[0].Id
+	}
+	gap := newFrame(gapEvent(r.liveVideoID, r.ring.lastID, before))
+	for _, fan := range r.fans {
+		r.node.root.Send(fan.pid, &fanQuiet{gap})
+	}
+	fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
+	fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
+	r.ring, r.sent = fresh, fresh.first
+}
+
+// publish takes events from the owner. A number missed means that something
+// was lost on the way.
+func (r *relay) publish(m *wire.Publish) {
+	if !r.subscribed || m.Seq < r.nextSeq {
+		return // of an earlier subscription
+	}
+	if m.Seq > r.nextSeq {
+		r.subscribe()
+		return
+	}
+	r.nextSeq++
+	r.take(m.Rows, m.Deleted)
+	if m.ViewersChanged && m.Viewers != r.viewers.total {
+		r.viewers.total, r.viewers.news = m.Viewers, true
+	}
+	r.send()
+}
+
+// take puts events into the ring, but for those that it has.
+func (r *relay) take(rows []*wire.Row, deleted []uint64) {
+	for _, row := range rows {
+		if row.Id > r.ring.lastID {
+			r.ring.addComment(row)
+		}
+	}
+	for _, id := range deleted {
+		r.ring.addDelete(id, deleteEvent(r.liveVideoID, id))
+	}
+}
+
+// send gives the fan-outs a frame of all that has come since the last, unless
+// they are still at work on that one (then fanDone comes back here), or it
+// went out too short a time ago (then frameTimer does).
+func (r *relay) send() {
+	if r.busy > 0 || r.timer || (r.sent == r.ring.end() && !r.viewers.news) {
+		return
+	}
+	if early := r.node.config.FrameInterval - r.node.now().Sub(r.lastFrame); early > 0 {
+		r.timer = true
+		r.node.after(early, r.self, frameTimer{})
+		return
+	}
+	var more [][]byte
+	if r.viewers.news {
+		r.viewers.news = false
+		more = append(more, viewersEvent(r.liveVideoID, r.viewers.total))
+	}
+	frame := r.ring.compose(span{r.sent, r.ring.end()}, more...)
+	r.sent = r.ring.end()
+	r.ring.evict(r.sent)
+	if frame == nil {
+		return
+	}
+	r.lastFrame = r.node.now()
+	for _, fan := range r.fans {
+		if fan.viewers > 0 {
+			fan.busy = true
+			r.busy++
+			r.node.root.Send(fan.pid, &fanFrame{frame})
+		}
+	}
+}
+
+func (r *relay) fanDone(m fanDone) {
+	if r.fans[m.index].busy {
+		r.fans[m.index].busy = false
+		r.busy--
+	}
+	r.send()
+}
+
+// beat keeps silent streams alive through proxies.
+func (r *relay) beat() {
+	if r.busy > 0 || r.node.now().Sub(r.lastFrame) < r.node.config.Heartbeat {
+		return
+	}
+	r.lastFrame = r.node.now()
+	for _, fan := range r.fans {
+		r.node.root.Send(fan.pid, &fanQuiet{r.node.heartbeatFrame})
+	}
+}
+
+func (r *relay) endStreams() {
+	for _, v := range r.waiting {
+		r.node.root.Send(v.self, letGo{})
+	}
+	for _, fan := range r.fans {
+		r.node.root.Send(fan.pid, letGo{})
+	}
+}
+
+func (r *relay) stopping(ctx actor.Context) {
+	r.node.heartbeats.remove(r.self)
+	for _, fan := range r.fans {
+		ctx.Stop(fan.pid)
+	}
+	if r.owner != nil {
+		ctx.Send(r.owner, &wire.Lease{Relay: r.self, End: true})
+	}
+}
+
+// renew says to the owner that the relay is still there.
+func (r *relay) renew() {
+	if r.owner == nil || r.node.now().After(r.leaseUntil) {
+		r.subscribe()
+		return
+	}
+	r.node.root.RequestWithCustomSender(r.owner, &wire.Lease{Relay: r.self, Viewers: r.viewers.own}, r.self)
+}

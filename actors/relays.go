@@ -1,0 +1,86 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// relays is the actor that knows which relays the node has. All joins and
+// leaves go through it, so that a relay is never stopped while a viewer is on
+// its way to it.
+type relays struct {
+	node  *Node
+	known map[string]*knownRelay
+	// ending: streams are let go, so no more are taken.
+	ending bool
+}
+
+type knownRelay struct {
+	pid     *actor.PID
+	viewers int
+	// emptied counts how often the last viewer left.
+	emptied int
+}
+
+// relayEmpty comes a while after a relay's last viewer has left.
+type relayEmpty struct {
+	liveVideoID string
+	emptied     int
+}
+
+// relayLinger is how long a relay without viewers stays: who comes back is
+// served from its ring.
+const relayLinger = 30 * time.Second
+
+func (r *relays) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *join:
+		if r.ending {
+			ctx.Send(m.viewer.self, letGo{})
+			return
+		}
+		known, ok := r.known[m.viewer.video]
+		if !ok {
+			known = &knownRelay{pid: r.spawn(m.viewer.video)}
+			r.known[m.viewer.video] = known
+		}
+		known.viewers++
+		ctx.Send(known.pid, m)
+	case *leave:
+		r.leave(ctx, m)
+	case relayEmpty:
+		known, ok := r.known[m.liveVideoID]
+		if ok && known.viewers == 0 && known.emptied == m.emptied {
+			delete(r.known, m.liveVideoID)
+			ctx.Poison(known.pid)
+		}
+	case endStreams:
+		r.ending = true
+		for _, known := range r.known {
+			ctx.Send(known.pid, m)
+		}
+	}
+}
+
+func (r *relays) spawn(liveVideoID string) *actor.PID {
+	return r.node.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+		return &relay{
+			node: r.node, liveVideoID: liveVideoID,
+			ring:     newRing(r.node.config.RingComments, r.node.config.RingBytes),
+			backlogs: map[uint64]*backlog{},
+		}
+	}))
+}
+
+func (r *relays) leave(ctx actor.Context, m *leave) {
+	known, ok := r.known[m.viewer.video]
+	if !ok {
+		return // it never joined: streams were ending
+	}
+	ctx.Send(known.pid, m)
+	if known.viewers--; known.viewers == 0 {
+		known.emptied++
+		r.node.after(relayLinger, ctx.Self(), relayEmpty{m.viewer.video, known.emptied})
+	}
+}

@@ -1,0 +1,384 @@
+package actors
+
+import (
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// Conn is the way to one client. Its viewer alone writes to it and closes it.
+type Conn interface {
+	// Write gives the client what it takes at once and never waits. If it
+	// takes less than all of b, err is nil, and the viewer's Writable is called
+	// when it takes more.
+	Write(b []byte) (n int, err error)
+	// Close lets the client go. It is called once.
+	Close()
+}
+
+// ViewerConfig says who watches what, and from where.
+type ViewerConfig struct {
+	Conn        Conn
+	LiveVideoID string
+	Encoding    Encoding
+	// Chunked: the body is sent in HTTP/1.1 chunks; otherwise it is raw bytes
+	// up to the end of the connection.
+	Chunked bool
+	// Head is written before all else: the response head.
+	Head []byte
+	// Resume: only comments above After are sent, all of them. Otherwise the
+	// stream opens with the last History comments.
+	Resume  bool
+	After   uint64
+	History int
+
+	// Closed is called once when the viewer is gone, for whatever reason.
+	Closed func()
+}
+
+// Viewer is how the edge speaks to a viewer actor.
+type Viewer struct {
+	root *actor.RootContext
+	pid  *actor.PID
+}
+
+// Writable says that the client takes bytes again.
+func (v Viewer) Writable() { v.root.Send(v.pid, writable{}) }
+
+// HungUp says that the client is gone.
+func (v Viewer) HungUp() { v.root.Send(v.pid, hungUp{}) }
+
+type (
+	writable struct{}
+	hungUp   struct{}
+
+	// startViewer is a viewer's first message.
+	startViewer struct{ config ViewerConfig }
+
+	// opening is what a viewer gets when it joins, before live frames.
+	opening struct {
+		// after is the comment id that the client had before frames.
+		after   uint64
+		frames  []*Frame // shared with others who join at this point
+		viewers *Frame   // how many watch, or nil
+	}
+
+	// letGo ends a stream in good order; the client is told when to come back.
+	letGo struct{}
+)
+
+// viewer is the actor for one connection. It handles its messages on the
+// goroutine of whoever sends one (viewerMailbox), so that a frame costs no
+// switch of goroutines, and an idle viewer has none.
+//
+// What it has not written yet are references to shared frames; how much and
+// for how long is bounded (Config.LagBytes, Config.LagTime).
+type viewer struct {
+	node     *Node
+	self     *actor.PID
+	conn     Conn
+	config   *ViewerConfig // what only joining needs; nil afterwards
+	closed   func()
+	video    string
+	encoding Encoding
+	chunked  bool
+	closing  bool
+	gone     bool
+
+	// fan belongs to the relay, slot to the fan-out that has the viewer.
+	fan  *fanRef
+	slot int
+
+	// queue are frames not yet written; of the first, offset bytes are.
+	queue  []*Frame
+	offset int
+	// waiting is the number of bytes in queue that are not written.
+	waiting int
+	// allowance is added to the lag limit while the opening is on its way.
+	allowance int
+	behind    time.Time // since when the queue is not empty
+
+	// lastID is the last comment that the client has, or will have when the
+	// first frame of the queue is written.
+	lastID uint64
+	lag    *lag
+
+	crc, size uint32 // of all that was sent, uncompressed, for gzip's trailer
+}
+
+// lag is what a viewer keeps while it is too far behind: frames are dropped
+// until all that waits is written; then it is told of the gap.
+type lag struct {
+	dropped int    // comments
+	newest  *Frame // the last frame dropped that has comments
+	deleted []uint64
+}
+
+func (v *viewer) Receive(ctx actor.Context) {
+	switch m := ctx.Message().(type) {
+	case *Frame:
+		v.deliver(m)
+	case writable:
+		v.flush()
+	case hungUp:
+		v.stop(closedByClient)
+	case *opening:
+		v.open(m)
+	case *startViewer:
+		v.start(ctx, m)
+	case letGo:
+		v.letGo()
+	case *actor.Stopping:
+		v.stop(closedByNode)
+	}
+}
+
+func (v *viewer) start(ctx actor.Context, m *startViewer) {
+	c := m.config
+	v.self, v.config, v.conn, v.closed = ctx.Self(), &c, c.Conn, c.Closed
+	v.video, v.encoding, v.chunked = c.LiveVideoID, c.Encoding, c.Chunked
+	v.lastID = c.After
+	first := c.Head
+	if v.encoding == Gzip {
+		var header form
+		header.set(gzipHeader)
+		first = append(first, v.bytes(&header)...)
+	}
+	retry := v.node.retry.any()
+	form := retry.in(v.encoding)
+	v.begin(retry, form)
+	first = append(first, v.bytes(form)...)
+	// The socket is new and its buffer empty: a head always fits.
+	if n, err := v.conn.Write(first); err != nil || n < len(first) {
+		v.stop(closedByClient)
+		return
+	}
+	v.node.root.Send(v.node.relays, &join{v})
+}
+
+// bytes is what goes over the wire of a form.
+func (v *viewer) bytes(f *form) []byte {
+	if v.chunked {
+		return f.chunk
+	}
+	return f.body
+}
+
+// begin counts a frame as sent, when its first byte is about to be written.
+func (v *viewer) begin(f *Frame, form *form) {
+	if f.lastID > v.lastID {
+		v.lastID = f.lastID
+	}
+	if v.encoding == Gzip {
+		v.crc = crcCombine(v.crc, form.crc, form.shift)
+		v.size += form.size
+	}
+}
+
+// deliver takes the next frame.
+func (v *viewer) deliver(f *Frame) {
+	if v.gone || v.closing {
+		return
+	}
+	if len(v.queue) == 0 {
+		form := f.in(v.encoding)
+		b := v.bytes(form)
+		n, err := v.conn.Write(b)
+		if err != nil {
+			v.stop(closedByClient)
+			return
+		}
+		v.begin(f, form)
+		if n < len(b) {
+			v.queue, v.offset, v.waiting = append(v.queue, f), n, len(b)-n
+			v.behind = v.node.now()
+		}
+		return
+	}
+	if f.heartbeat {
+		return
+	}
+	if v.lag != nil {
+		v.drop(f)
+		return
+	}
+	size := len(v.bytes(f.in(v.encoding)))
+	switch {
+	case v.node.now().Sub(v.behind) > v.node.config.LagTime:
+		v.stop(closedTooSlow)
+	case v.waiting+size <= v.node.config.LagBytes+v.allowance:
+		v.queue, v.waiting = append(v.queue, f), v.waiting+size
+	case v.node.config.CloseSlow:
+		v.stop(closedTooSlow)
+	default:
+		v.fallBehind(f)
+	}
+}
+
+// fallBehind drops what waits, but for the frame that is half written.
+func (v *viewer) fallBehind(f *Frame) {
+	v.lag = &lag{}
+	for _, waiting := range v.queue[1:] {
+		v.drop(waiting)
+	}
+	v.drop(f)
+	v.waiting = len(v.bytes(v.queue[0].in(v.encoding))) - v.offset
+	v.queue = append([]*Frame(nil), v.queue[0])
+	v.node.metrics.gaps.Inc()
+}
+
+// drop leaves a frame out and notes what the client must be told of it.
+func (v *viewer) drop(f *Frame) {
+	if f.comments > 0 {
+		v.lag.dropped += f.comments
+		v.lag.newest = f
+	}
+	v.lag.deleted = append(v.lag.deleted, f.deleted...)
+	if len(v.lag.deleted) > maxMissedDeletions || v.node.now().Sub(v.behind) > v.node.config.LagTime {
+		v.stop(closedTooSlow)
+	}
+}
+
+// maxMissedDeletions bounds what is kept for a viewer that falls behind.
+const maxMissedDeletions = 1000
+
+// flush writes what waits, as far as the client takes it.
+func (v *viewer) flush() {
+	for !v.gone {
+		for len(v.queue) > 0 {
+			b := v.bytes(v.queue[0].in(v.encoding))[v.offset:]
+			n, err := v.conn.Write(b)
+			if err != nil {
+				v.stop(closedByClient)
+				return
+			}
+			v.offset += n
+			v.waiting -= n
+			if n < len(b) {
+				return
+			}
+			v.next()
+		}
+		v.queue, v.allowance = nil, 0
+		if v.lag == nil {
+			break
+		}
+		v.catchUp()
+	}
+	if v.closing && !v.gone {
+		v.stop(closedByNode)
+	}
+}
+
+// next goes on to the frame behind the one that is written.
+func (v *viewer) next() {
+	v.queue[0] = nil
+	v.queue, v.offset = v.queue[1:], 0
+	if len(v.queue) > 0 {
+		v.begin(v.queue[0], v.queue[0].in(v.encoding))
+	}
+}
+
+// catchUp tells a viewer that has written all it had what it missed, and goes
+// on with the newest frame.
+func (v *viewer) catchUp() {
+	missed := v.lag
+	v.lag = nil
+	var told [][]byte
+	if missed.newest != nil && missed.dropped > missed.newest.comments {
+		told = append(told, gapEvent(v.video, v.lastID, missed.newest.firstID))
+		v.node.metrics.gapComments.Add(float64(missed.dropped - missed.newest.comments))
+	}
+	for _, id := range missed.deleted {
+		told = append(told, deleteEvent(v.video, id))
+	}
+	if len(told) > 0 {
+		v.push(newFrame(told...))
+	}
+	if missed.newest != nil {
+		v.push(missed.newest)
+	}
+	v.behind = v.node.now()
+}
+
+// push puts a frame at the end of the queue without regard to the lag limit.
+func (v *viewer) push(f *Frame) {
+	form := f.in(v.encoding)
+	if len(v.queue) == 0 {
+		v.offset = 0
+		v.begin(f, form)
+	}
+	v.queue = append(v.queue, f)
+	v.waiting += len(v.bytes(form))
+}
+
+// open gives a viewer what it missed, when it has joined.
+func (v *viewer) open(m *opening) {
+	v.config = nil
+	if v.gone || v.closing {
+		return
+	}
+	v.lastID = m.after
+	v.behind = v.node.now()
+	for _, f := range m.frames {
+		v.push(f)
+	}
+	if m.viewers != nil {
+		v.push(m.viewers)
+	}
+	v.allowance = v.waiting
+	v.flush()
+}
+
+// letGo ends the stream after what is half written, and tells the client when
+// to come back.
+func (v *viewer) letGo() {
+	if v.gone || v.closing {
+		return
+	}
+	v.lag = nil
+	if len(v.queue) > 1 {
+		v.queue = v.queue[:1]
+	}
+	v.push(v.node.away.any())
+	v.closing = true
+	v.flush()
+}
+
+// stop ends the viewer. A stream that ends between two frames is ended in
+// good order, for strict readers.
+func (v *viewer) stop(reason closeReason) {
+	if v.gone {
+		return
+	}
+	v.gone = true
+	if reason == closedByNode && len(v.queue) == 0 {
+		v.end()
+	}
+	v.queue, v.lag = nil, nil
+	v.conn.Close()
+	v.node.streams.Add(-1)
+	v.node.metrics.streamsClosed[reason].Inc()
+	if v.closed != nil {
+		v.closed()
+	}
+	v.node.root.Send(v.node.relays, &leave{v})
+	v.node.root.Stop(v.self)
+}
+
+// end writes what closes the body. If the client doesn't take it, it has all
+// events nevertheless.
+func (v *viewer) end() {
+	var b []byte
+	if v.encoding == Gzip {
+		var trailer form
+		trailer.set(gzipTrailer(v.crc, v.size))
+		b = append(b, v.bytes(&trailer)...)
+	}
+	if v.chunked {
+		b = append(b, lastChunk...)
+	}
+	if len(b) > 0 {
+		_, _ = v.conn.Write(b)
+	}
+}

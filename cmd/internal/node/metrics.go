@@ -1,0 +1,86 @@
+package node
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"barrage/persistence"
+	"barrage/persistence/journal"
+)
+
+// storageMetrics counts what the journal and the pump do.
+type storageMetrics struct {
+	commits      prometheus.Histogram
+	commitBytes  prometheus.Counter
+	records      prometheus.Counter
+	unavailable  prometheus.Counter
+	applied      prometheus.Counter
+	applySeconds prometheus.Histogram
+	failures     *prometheus.CounterVec
+	missed       prometheus.Counter
+}
+
+func newStorageMetrics(registry prometheus.Registerer) *storageMetrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "barrage", Name: name, Help: help})
+	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "barrage", Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(0.0001, 4, 9),
+		})
+	}
+	m := &storageMetrics{
+		commits:      seconds("journal_commit_seconds", "Time to write and fsync a commit of the journal."),
+		commitBytes:  counter("journal_written_bytes_total", "Bytes made durable in the journal."),
+		records:      counter("journal_records_total", "Records made durable in the journal."),
+		unavailable:  counter("journal_unavailable_total", "Times that the journal stopped taking records."),
+		applied:      counter("store_applied_records_total", "Records moved from the journal to history."),
+		applySeconds: seconds("store_apply_seconds", "Time to apply a batch of records to history."),
+		failures: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Namespace: "barrage", Name: "store_failures_total", Help: "Failures on the way from the journal to history; each is tried again.",
+		}, []string{"operation"}),
+		missed: counter("store_missed_records_total", "Records that the journal lost before history had them."),
+	}
+	registry.MustRegister(m.commits, m.commitBytes, m.records, m.unavailable, m.applied, m.applySeconds, m.failures, m.missed)
+	return m
+}
+
+func (m *storageMetrics) journalEvents() journal.Events {
+	return journal.Events{
+		Committed: func(records, bytes int, took time.Duration) {
+			m.commits.Observe(took.Seconds())
+			m.records.Add(float64(records))
+			m.commitBytes.Add(float64(bytes))
+		},
+		Unavailable: func(error) { m.unavailable.Inc() },
+	}
+}
+
+func (m *storageMetrics) pumpEvents() persistence.PumpEvents {
+	return persistence.PumpEvents{
+		Applied: func(entries int, took time.Duration) {
+			m.applied.Add(float64(entries))
+			m.applySeconds.Observe(took.Seconds())
+		},
+		Failed: func(operation string, _ error) { m.failures.WithLabelValues(operation).Inc() },
+		Missed: func(from, to persistence.LSN) { m.missed.Add(float64(to - from + 1)) },
+	}
+}
+
+// watch adds gauges that are read from the journal and the pump.
+func (m *storageMetrics) watch(registry prometheus.Registerer, j *journal.Journal, p *persistence.Pump) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "barrage", Name: name, Help: help}, value))
+	}
+	gauge("journal_bytes", "Size of the journal's files.", func() float64 { return float64(j.Stats().Bytes) })
+	gauge("journal_available", "1 while the journal takes records.", func() float64 {
+		if j.Stats().Available {
+			return 1
+		}
+		return 0
+	})
+	gauge("journal_depth_records", "Durable records that history does not have yet.", func() float64 {
+		return float64(j.LastLSN()) - float64(p.Applied())
+	})
+}

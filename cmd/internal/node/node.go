@@ -1,0 +1,243 @@
+// Package node puts the parts of a Barrage node together: it starts them from
+// the disk up to the clients, and stops them the other way round.
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"runtime/debug"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"barrage/actors"
+	"barrage/cluster"
+	"barrage/configs"
+	"barrage/httpedge"
+	"barrage/persistence"
+	"barrage/persistence/datadir"
+	"barrage/persistence/embedded"
+	"barrage/persistence/journal"
+)
+
+// gcPercent lets the heap grow to so much above what is live before it is
+// collected. A node with a million viewers has a large live heap that hardly
+// changes, so the default of 100 would be memory for nothing.
+const gcPercent = 50
+
+// Run runs a node until ctx ends. Then it drains: streams are told to come
+// back elsewhere, what is answered is written out. It returns nil if that is
+// done within the config's deadline.
+func Run(ctx context.Context, cfg *configs.Config, log *slog.Logger) error {
+	debug.SetGCPercent(gcPercent)
+	lock, err := datadir.Acquire(cfg.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Release() }()
+	secret, err := jwtSecret(cfg)
+	if err != nil {
+		return err
+	}
+	number, err := datadir.NodeNumber(cfg.Data)
+	if err != nil {
+		return err
+	}
+	// Before anything slow: a port that is taken is said at once.
+	listener, err := net.Listen("tcp", cfg.HTTP.Addr)
+	if err != nil {
+		return fmt.Errorf("listening for HTTP: %w", err)
+	}
+	n := &node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
+	if err := n.start(ctx, listener, secret, number); err != nil {
+		_ = listener.Close()
+		return errors.Join(err, n.stopStorage(context.WithoutCancel(ctx)))
+	}
+	log.Info("serving", "http", "http://"+listener.Addr().String(), "data", cfg.Data)
+	select {
+	case <-ctx.Done():
+		log.Info("draining")
+	case err = <-n.failed:
+		log.Error("stopping", "error", err)
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+	defer cancel()
+	return errors.Join(err, n.drain(deadline))
+}
+
+// jwtSecret is the key of tokens: the config's, or one kept with the data.
+func jwtSecret(cfg *configs.Config) ([]byte, error) {
+	if cfg.Auth.JWTSecret != "" {
+		return []byte(cfg.Auth.JWTSecret), nil
+	}
+	return datadir.Secret(cfg.Data)
+}
+
+type node struct {
+	cfg      *configs.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	failed   chan error
+
+	journal *journal.Journal
+	store   *embedded.Store
+	pump    *persistence.Pump
+	member  *cluster.Member
+	actors  *actors.Node
+	edge    *httpedge.Edge
+}
+
+func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, number int) error {
+	if err := n.startStorage(ctx); err != nil {
+		return err
+	}
+	highest, err := n.store.MaxCommentID(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the highest comment id: %w", err)
+	}
+	ids, err := actors.NewIDs(number, highest, time.Now)
+	if err != nil {
+		return err
+	}
+	system := actor.NewActorSystem(
+		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quieter(n.log).With("from", "protoactor") }),
+		// A message to a viewer that has just left is nothing to report.
+		actor.WithDeadLetterRequestLogging(false),
+		actor.WithDeadLetterThrottleCount(0),
+	)
+	n.actors, err = actors.NewNode(n.actorsConfig(system, ids, number))
+	if err != nil {
+		return err
+	}
+	n.member, err = cluster.Join(cluster.Config{System: system, Kind: actors.Kind, Props: n.actors.LiveVideoProps(), Log: n.log})
+	if err != nil {
+		return err
+	}
+	n.actors.Start(n.member.Owners())
+	if n.edge, err = httpedge.New(n.edgeConfig(secret)); err != nil {
+		return err
+	}
+	go func() {
+		if err := n.edge.Serve(listener); err != nil {
+			n.failed <- err
+		}
+	}()
+	return nil
+}
+
+// startStorage opens the journal and the store, and brings the store up to
+// where the journal is.
+func (n *node) startStorage(ctx context.Context) (err error) {
+	n.store, err = embedded.Open(embedded.Config{
+		Dir: filepath.Join(n.cfg.Data, "store"), CacheBytes: n.cfg.Store.CacheBytes,
+		Logger: n.log, Fatal: func(err error) { n.failed <- err },
+	})
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	m := newStorageMetrics(n.registry)
+	n.journal, err = journal.Open(journal.Config{
+		Dir: filepath.Join(n.cfg.Data, "journal"), After: n.store.AppliedLSN(),
+		SegmentBytes: n.cfg.Journal.SegmentBytes, MaxBytes: n.cfg.Journal.MaxBytes,
+		FreeReserveBytes: n.cfg.Journal.FreeReserveBytes,
+		Logger:           n.log, Events: m.journalEvents(),
+	})
+	if err != nil {
+		return fmt.Errorf("opening the journal: %w", err)
+	}
+	n.pump, err = persistence.NewPump(persistence.PumpConfig{
+		Log: n.journal, Store: n.store, Logger: n.log, Events: m.pumpEvents(),
+		Read: func(after persistence.LSN) persistence.EntryReader { return n.journal.Reader(after) },
+	})
+	if err != nil {
+		return fmt.Errorf("starting the pump: %w", err)
+	}
+	m.watch(n.registry, n.journal, n.pump)
+	n.pump.Start()
+	// What a crash left in the journal alone, history must have before anyone
+	// reads it, and new ids must be above it.
+	if err := n.pump.WaitApplied(ctx, n.journal.LastLSN()); err != nil {
+		return fmt.Errorf("bringing history up to date: %w", err)
+	}
+	return nil
+}
+
+func (n *node) actorsConfig(system *actor.ActorSystem, ids *actors.IDs, number int) actors.Config {
+	s, v := n.cfg.Stream, n.cfg.Videos
+	return actors.Config{
+		System: system, Journal: n.journal, Store: n.store, Applied: n.pump, IDs: ids,
+		Metrics: actors.NewMetrics(n.registry), Log: n.log, NodeName: fmt.Sprintf("node-%d", number),
+		RecentComments: v.RecentComments, IdleAfter: v.IdleAfter,
+		RingComments: s.RingComments, RingBytes: int(s.RingBytes), ReplayLimit: s.ReplayLimit,
+		FrameInterval: s.FrameInterval, Heartbeat: s.Heartbeat, Retry: s.Retry, RetryJitter: s.RetryJitter,
+		LagBytes: int(s.LagBytes), LagTime: s.LagTime, CloseSlow: s.SlowViewer == configs.SlowViewerClose,
+	}
+}
+
+func (n *node) edgeConfig(secret []byte) httpedge.Config {
+	a, l := n.cfg.Auth, n.cfg.Limits
+	return httpedge.Config{
+		Node: n.actors, Owners: n.member.Owners(), Store: n.store, Registry: n.registry, Log: n.log, JWTSecret: secret,
+		Guest: a.Guest, RequireTokenToRead: a.RequireTokenToRead, CookieName: a.CookieName,
+		CORSOrigins: n.cfg.HTTP.CORSOrigins, MaxBodyBytes: int(n.cfg.HTTP.MaxBodyBytes), Autocreate: n.cfg.Videos.Autocreate,
+		PostsPerSecond: l.PostsPerSecond, PostsBurst: l.PostsBurst, PostsPerSecondPerAddress: l.PostsPerSecondPerAddress,
+		MaxStreams: maxStreams(l.StreamsPerNode), StreamsPerAddress: l.StreamsPerAddress,
+		StreamsPerUser: l.StreamsPerUser, JoinsPerSecond: l.JoinsPerSecond,
+		SendBuffer: int(n.cfg.Stream.SendBuffer), UserTimeout: n.cfg.Stream.UserTimeout,
+	}
+}
+
+// drain stops the node: first no new clients, then streams are told to come
+// back elsewhere, then requests end, then all is written out.
+func (n *node) drain(ctx context.Context) error {
+	n.edge.Drain()
+	n.actors.EndStreams()
+	n.waitForStreams(ctx)
+	err := n.edge.Shutdown(ctx)
+	n.actors.Stop()
+	return errors.Join(err, n.stopStorage(ctx), n.leave())
+}
+
+// waitForStreams gives viewers the time to take their last bytes, up to half
+// of what is left of the deadline.
+func (n *node) waitForStreams(ctx context.Context) {
+	deadline, _ := ctx.Deadline()
+	half, cancel := context.WithTimeout(ctx, time.Until(deadline)/2)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for n.actors.Streams() > 0 {
+		select {
+		case <-half.Done():
+			n.log.Warn("closing streams whose clients don't take their last bytes", "streams", n.actors.Streams())
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (n *node) leave() error {
+	if n.member != nil {
+		n.member.Leave()
+	}
+	return nil
+}
+
+func (n *node) stopStorage(ctx context.Context) error {
+	var errs []error
+	if n.pump != nil {
+		errs = append(errs, n.pump.Stop(ctx))
+	}
+	if n.journal != nil {
+		errs = append(errs, n.journal.Close())
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}

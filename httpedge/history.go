@@ -1,0 +1,138 @@
+package httpedge
+
+import (
+	"context"
+
+	"github.com/valyala/fasthttp"
+
+	"barrage/actors"
+	"barrage/persistence"
+)
+
+// listComments answers GET /comments/{liveVideoId}: a page of history, or the
+// stream if the client asks for that.
+func (e *Edge) listComments(ctx *fasthttp.RequestCtx) error {
+	if wantsStream(ctx) {
+		return e.streamVideo(ctx)
+	}
+	video, err := e.readable(ctx)
+	if err != nil {
+		return err
+	}
+	r, err := pageRange(ctx)
+	if err != nil {
+		return err
+	}
+	return e.answerPage(ctx, video, r)
+}
+
+// listReplies answers GET /comments/{liveVideoId}/{commentId}/replies.
+func (e *Edge) listReplies(ctx *fasthttp.RequestCtx) error {
+	video, err := e.readable(ctx)
+	if err != nil {
+		return err
+	}
+	var r persistence.Range
+	if r.After, _, err = queryID(ctx, "cursor"); err != nil {
+		return err
+	}
+	if r.Limit, err = queryInt(ctx, "pageSize", 1, maxPageSize, defaultPageSize); err != nil {
+		return err
+	}
+	parent, err := e.existing(ctx, video)
+	if err != nil {
+		return err
+	}
+	r.Parent = parent.Id
+	return e.answerPage(ctx, video, r)
+}
+
+// pageRange reads which page a client wants. A cursor is the id of the last
+// comment of the page before; so it stays good while others post and delete.
+func pageRange(ctx *fasthttp.RequestCtx) (r persistence.Range, err error) {
+	if r.Limit, err = queryInt(ctx, "pageSize", 1, maxPageSize, defaultPageSize); err != nil {
+		return r, err
+	}
+	cursor, hasCursor, err := queryID(ctx, "cursor")
+	if err != nil {
+		return r, err
+	}
+	since, hasSince, err := queryID(ctx, "since")
+	if err != nil {
+		return r, err
+	}
+	sort := string(ctx.QueryArgs().Peek("sort"))
+	switch {
+	case sort != "" && sort != "asc" && sort != "desc", sort == "" && ctx.QueryArgs().Has("sort"):
+		return r, malformed.because("sort must be asc or desc.")
+	case hasSince && sort == "desc":
+		return r, malformed.because("since gives comments oldest first; sort=desc does not go with it.")
+	case hasSince || sort == "asc":
+		r.After = max(cursor, since)
+	default:
+		r.Desc = true
+		if hasCursor && cursor == 0 {
+			return r, malformed.because("cursor: 0 is not a comment id.")
+		}
+		r.Before = cursor
+	}
+	return r, nil
+}
+
+// answerPage answers with the comments of a range.
+func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.Range) error {
+	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
+	defer cancel()
+	size := r.Limit
+	r.Limit++ // one more shows whether there is a next page
+	rows, err := e.config.Node.History().Rows(deadline, video, r)
+	if err != nil {
+		return err
+	}
+	body := []byte(`{"comments":[`)
+	for i, row := range rows[:min(len(rows), size)] {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, actors.RowJSON(row)...)
+	}
+	body = append(body, `],"nextCursor":`...)
+	if len(rows) > size {
+		body = append(body, '"')
+		body = append(body, actors.FormatID(rows[size-1].Id)...)
+		body = append(body, `"}`...)
+	} else {
+		body = append(body, `null}`...)
+	}
+	answerJSON(ctx, fasthttp.StatusOK, body)
+	return nil
+}
+
+// readable gives the live video that a request wants to read, if it may.
+func (e *Edge) readable(ctx *fasthttp.RequestCtx) (string, error) {
+	video, err := liveVideoID(ctx)
+	if err != nil {
+		return "", err
+	}
+	reader, err := e.auth.user(ctx)
+	if err != nil {
+		return "", err
+	}
+	if reader == nil && e.config.RequireTokenToRead {
+		return "", unauthorized.because("Reading needs a token here.")
+	}
+	return video, e.mustExist(video)
+}
+
+// mustExist refuses a live video that was never used, where live videos are
+// not made by their first use.
+func (e *Edge) mustExist(video string) error {
+	if e.config.Autocreate {
+		return nil
+	}
+	state, err := e.video(video)
+	if err == nil && state.LastCommentId == 0 {
+		err = notFound.because("There is no live video %s.", video)
+	}
+	return err
+}

@@ -1,0 +1,94 @@
+package httpedge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/valyala/fasthttp"
+)
+
+// problem is an error as clients see it: application/problem+json (RFC 9457).
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail,omitempty"`
+
+	retryAfter time.Duration // 0: not said
+	allow      string        // 405: the methods that there are
+	challenge  bool          // 401: WWW-Authenticate
+}
+
+func (p *problem) Error() string { return p.Title + ": " + p.Detail }
+
+// kind is a type of problem. Its name is a part of the contract: clients may
+// tell problems apart by it.
+type kind struct {
+	name   string
+	status int
+	title  string
+}
+
+var (
+	malformed        = kind{"malformed", fasthttp.StatusBadRequest, "Malformed request"}
+	unauthorized     = kind{"unauthorized", fasthttp.StatusUnauthorized, "A valid token is needed"}
+	forbidden        = kind{"forbidden", fasthttp.StatusForbidden, "Not allowed"}
+	notFound         = kind{"not-found", fasthttp.StatusNotFound, "Not found"}
+	methodNotAllowed = kind{"method-not-allowed", fasthttp.StatusMethodNotAllowed, "Method not allowed"}
+	tooLarge         = kind{"too-large", fasthttp.StatusRequestEntityTooLarge, "Request too large"}
+	notJSON          = kind{"not-json", fasthttp.StatusUnsupportedMediaType, "The body must be JSON"}
+	keyReused        = kind{"idempotency-key-reused", fasthttp.StatusUnprocessableEntity, "Idempotency-Key used before"}
+	rateLimited      = kind{"rate-limited", fasthttp.StatusTooManyRequests, "Too many requests"}
+	unavailable      = kind{"unavailable", fasthttp.StatusServiceUnavailable, "Not possible now"}
+	headersTooLarge  = kind{"headers-too-large", fasthttp.StatusRequestHeaderFieldsTooLarge, "Request headers too large"}
+	requestTimeout   = kind{"request-timeout", fasthttp.StatusRequestTimeout, "The request took too long"}
+)
+
+// because makes a problem of this kind.
+func (k kind) because(format string, args ...any) *problem {
+	return &problem{
+		Type: "urn:barrage:problem:" + k.name, Title: k.title, Status: k.status,
+		Detail: fmt.Sprintf(format, args...), challenge: k.status == fasthttp.StatusUnauthorized,
+	}
+}
+
+// after says when it may be worth trying again.
+func (p *problem) after(d time.Duration) *problem {
+	p.retryAfter = max(d, time.Second)
+	return p
+}
+
+// unavailableRetry is what clients are told when a comment can't be stored.
+const unavailableRetry = 2 * time.Second
+
+// answerError is the one place where an error becomes an answer.
+func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
+	var p *problem
+	if !errors.As(err, &p) {
+		// Not the client's doing, and not for its eyes.
+		e.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "error", err)
+		p = unavailable.because("The server can't answer this now.").after(unavailableRetry)
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // strings and a number always encode
+		panic(err)
+	}
+	ctx.Response.ResetBody()
+	ctx.SetStatusCode(p.Status)
+	ctx.SetContentType("application/problem+json")
+	ctx.Response.Header.Set("Cache-Control", "no-store")
+	if p.retryAfter > 0 {
+		ctx.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+	}
+	if p.allow != "" {
+		ctx.Response.Header.Set("Allow", p.allow)
+	}
+	if p.challenge {
+		ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="barrage"`)
+	}
+	ctx.SetBody(body)
+}

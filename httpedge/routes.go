@@ -1,0 +1,97 @@
+package httpedge
+
+import (
+	"strings"
+
+	"github.com/fasthttp/router"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/valyala/fasthttp"
+	"github.com/valyala/fasthttp/fasthttpadaptor"
+
+	"barrage/httpedge/web"
+)
+
+// endpoint handles a request; an error becomes a problem.
+type endpoint func(ctx *fasthttp.RequestCtx) error
+
+// handler is the table of all that the edge answers.
+func (e *Edge) handler() fasthttp.RequestHandler {
+	r := router.New()
+	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
+	r.SaveMatchedRoutePath = false
+	r.HandleOPTIONS = false
+	r.NotFound = e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+		return notFound.because("There is nothing at this path.")
+	})
+	r.MethodNotAllowed = e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+		allow := string(ctx.Response.Header.Peek("Allow"))
+		p := methodNotAllowed.because("%s is not possible here; these methods are: %s.", ctx.Method(), allow)
+		p.allow = allow
+		return p
+	})
+	get := func(path string, f endpoint) {
+		r.GET(path, e.endpoint(f))
+		r.HEAD(path, e.endpoint(f))
+	}
+
+	get("/comments/{liveVideoId}", e.listComments)
+	r.POST("/comments/{liveVideoId}", e.endpoint(e.postComment))
+	get("/comments/{liveVideoId}/stream", e.streamVideo)
+	get("/comments/{liveVideoId}/{commentId}", e.getComment)
+	r.DELETE("/comments/{liveVideoId}/{commentId}", e.endpoint(e.deleteComment))
+	get("/comments/{liveVideoId}/{commentId}/replies", e.listReplies)
+	get("/videos/{liveVideoId}", e.getVideo)
+	if e.config.Guest {
+		r.POST("/guest", e.endpoint(e.postGuest))
+	}
+
+	get("/healthz", e.health)
+	get("/readyz", e.ready)
+	metrics := fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(e.config.Registry, promhttp.HandlerOpts{}))
+	get("/metrics", func(ctx *fasthttp.RequestCtx) error { metrics(ctx); return nil })
+	for _, path := range web.Paths() {
+		get(path, e.page)
+	}
+	return e.outermost(r.Handler)
+}
+
+// outermost answers preflights and puts on every answer what all have.
+func (e *Edge) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+		e.auth.cors.onAnswer(ctx)
+		if e.auth.cors.preflight(ctx) {
+			return
+		}
+		next(ctx)
+		e.metrics.answered(ctx)
+	}
+}
+
+// endpoint makes a fasthttp handler of an endpoint.
+func (e *Edge) endpoint(f endpoint) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		if err := f(ctx); err != nil {
+			e.answerError(ctx, err)
+		}
+	}
+}
+
+func answerJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.Response.Header.Set("Cache-Control", "no-store")
+	ctx.SetBody(body)
+}
+
+// wantsStream says whether a client asks for server-sent events by its Accept
+// header.
+func wantsStream(ctx *fasthttp.RequestCtx) bool {
+	for _, accepted := range strings.Split(string(ctx.Request.Header.Peek("Accept")), ",") {
+		mediaType, _, _ := strings.Cut(accepted, ";")
+		if strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,166 @@
+package httpedge
+
+import (
+	"math/rand/v2"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/valyala/fasthttp"
+
+	"barrage/actors"
+)
+
+// streamVideo answers GET /comments/{liveVideoId}/stream. The answer's head is
+// written by the connection's viewer; the request ends here.
+func (e *Edge) streamVideo(ctx *fasthttp.RequestCtx) error {
+	viewer, userID, err := e.readStream(ctx)
+	if err != nil {
+		return err
+	}
+	refused := refusedDrain
+	if !e.draining.Load() {
+		refused, viewer.Closed = e.admit.enter(ctx.RemoteIP().String(), userID)
+	}
+	if refused != admitted {
+		e.metrics.refused[refused].Inc()
+		e.comeBackLater(ctx)
+		return nil
+	}
+	viewer.Head = e.streamHead(ctx, viewer)
+	if ctx.IsHead() {
+		viewer.Closed()
+		ctx.SetContentType("text/event-stream")
+		return nil
+	}
+	ctx.HijackSetNoResponse(true)
+	ctx.Hijack(func(conn net.Conn) { e.openStream(conn, viewer) })
+	return nil
+}
+
+// readStream reads what a client wants to watch, and who it is.
+func (e *Edge) readStream(ctx *fasthttp.RequestCtx) (v actors.ViewerConfig, userID string, err error) {
+	if v.LiveVideoID, err = liveVideoID(ctx); err != nil {
+		return v, "", err
+	}
+	reader, err := e.auth.streamUser(ctx)
+	switch {
+	case err != nil:
+		return v, "", err
+	case reader != nil:
+		userID = reader.id
+	case e.config.RequireTokenToRead:
+		return v, "", unauthorized.because("Reading needs a token here.")
+	}
+	if v.After, v.Resume, err = resumePoint(ctx); err != nil {
+		return v, "", err
+	}
+	if v.History, err = queryInt(ctx, "history", 0, actors.MaxHistory, 0); err != nil {
+		return v, "", err
+	}
+	if err := e.mustExist(v.LiveVideoID); err != nil {
+		return v, "", err
+	}
+	v.Chunked = ctx.Request.Header.IsHTTP11()
+	if acceptsGzip(string(ctx.Request.Header.Peek("Accept-Encoding"))) {
+		v.Encoding = actors.Gzip
+	}
+	return v, userID, nil
+}
+
+// resumePoint gives the last comment that a client has. The header is what a
+// browser knows; it goes before the parameter, which the page wrote once.
+func resumePoint(ctx *fasthttp.RequestCtx) (after uint64, given bool, err error) {
+	header := ctx.Request.Header.Peek("Last-Event-ID")
+	if len(header) == 0 {
+		return queryID(ctx, "lastEventId")
+	}
+	after, err = actors.ParseID(string(header))
+	if err != nil {
+		return 0, false, malformed.because("Last-Event-ID: %v.", err)
+	}
+	return after, true, nil
+}
+
+// acceptsGzip reads an Accept-Encoding header (RFC 9110, 12.5.3).
+func acceptsGzip(header string) bool {
+	for _, part := range strings.Split(header, ",") {
+		coding, params, _ := strings.Cut(part, ";")
+		if c := strings.TrimSpace(coding); !strings.EqualFold(c, "gzip") {
+			continue
+		}
+		name, value, hasQ := strings.Cut(strings.TrimSpace(params), "=")
+		if !hasQ || !strings.EqualFold(strings.TrimSpace(name), "q") {
+			return true
+		}
+		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		return err == nil && q > 0
+	}
+	return false
+}
+
+// streamHeaders are those of every stream, opened or put off.
+var streamHeaders = [][2]string{
+	{"Content-Type", "text/event-stream"},
+	{"Cache-Control", "no-cache, no-transform"},
+	{"X-Accel-Buffering", "no"},
+	{"X-Content-Type-Options", "nosniff"},
+	{"Connection", "close"},
+}
+
+// streamHead writes the head of a stream's answer.
+func (e *Edge) streamHead(ctx *fasthttp.RequestCtx, v actors.ViewerConfig) []byte {
+	head := make([]byte, 0, 512)
+	add := func(name, value string) {
+		head = append(head, name...)
+		head = append(head, ": "...)
+		head = append(head, value...)
+		head = append(head, "\r\n"...)
+	}
+	head = append(head, "HTTP/1.1 200 OK\r\n"...)
+	for _, h := range streamHeaders {
+		add(h[0], h[1])
+	}
+	for _, h := range e.auth.cors.headers(string(ctx.Request.Header.Peek("Origin"))) {
+		add(h[0], h[1])
+	}
+	add("Vary", "Accept-Encoding")
+	if v.Encoding == actors.Gzip {
+		add("Content-Encoding", "gzip")
+	}
+	if v.Chunked {
+		add("Transfer-Encoding", "chunked")
+	}
+	return append(head, "\r\n"...)
+}
+
+// comeBackLater answers a stream that can't be opened now. An EventSource that
+// meets an error status never comes back; so it gets a stream that ends at
+// once, and a time to wait.
+func (e *Edge) comeBackLater(ctx *fasthttp.RequestCtx) {
+	for _, h := range streamHeaders {
+		ctx.Response.Header.Set(h[0], h[1])
+	}
+	ctx.SetConnectionClose()
+	retry := actors.DrainRetry + rand.N(actors.DrainRetry) //nolint:gosec // jitter is no secret
+	ctx.SetBody(actors.RetryEvent(retry.Round(time.Millisecond)))
+}
+
+// openStream hands a connection to a new viewer.
+func (e *Edge) openStream(conn net.Conn, config actors.ViewerConfig) {
+	stream, err := e.poller.adopt(conn, e.config.SendBuffer, e.config.UserTimeout)
+	if err != nil {
+		e.log.Warn("taking a stream's connection over", "error", err)
+		_ = conn.Close()
+		config.Closed()
+		return
+	}
+	stream.viewer = e.config.Node.NewViewer()
+	config.Conn = stream
+	stream.viewer.Open(config)
+	if err := e.poller.watch(stream); err != nil {
+		e.log.Warn("watching a stream's connection", "error", err)
+		stream.viewer.HungUp()
+	}
+}

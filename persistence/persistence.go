@@ -1,0 +1,90 @@
+// Package persistence keeps comments: it names what the journal takes and what
+// a history store answers, and moves the one into the other.
+//
+// The journal (package journal) makes a record durable before it is answered.
+// The Pump reads it in order and applies it to a Store, which readers ask for
+// history. What is durable but not yet applied, the owner of the live video
+// has in memory, so a comment is in history from the moment it is answered.
+package persistence
+
+import (
+	"context"
+	"errors"
+
+	"barrage/persistence/records"
+)
+
+var (
+	// ErrNotFound says that the store has no such comment or key.
+	ErrNotFound = errors.New("not found")
+	// ErrUnavailable says that a record can't be made durable now: the disk is
+	// full or fails, or too much waits already. Trying again later may help.
+	ErrUnavailable = errors.New("the journal can't take records now")
+	// ErrClosed says that the journal or store has been closed.
+	ErrClosed = errors.New("closed")
+)
+
+// LSN is a position in a node's journal: the first record has 1, each next
+// record one more. 0 is the position before the first record.
+type LSN uint64
+
+// Entry is a record and its place in the journal.
+type Entry struct {
+	LSN    LSN
+	Record *records.Record
+}
+
+// Sink is told what became of the records that it appended.
+type Sink interface {
+	// Durable is called once for each commit that holds records of this sink:
+	// the next n of them, in the order in which they were appended, are on disk
+	// (err == nil) at positions up to and including last, or were not kept
+	// (err wraps ErrUnavailable or ErrClosed) and will not come back.
+	// It runs on the journal's goroutine and must not block.
+	Durable(n int, last LSN, err error)
+}
+
+// Journal makes records durable, all that wait by one fsync.
+type Journal interface {
+	// Append queues a record and returns at once; sink learns the outcome.
+	// It fails with ErrUnavailable, and sink is not called, while the journal
+	// can't take records, and with ErrClosed after Close.
+	// The record must not be changed afterwards.
+	Append(record *records.Record, sink Sink) error
+}
+
+// Range selects comments of one live video by id; both ends are exclusive.
+type Range struct {
+	After  uint64 // only ids above this one; 0: from the first
+	Before uint64 // only ids below this one; 0: to the last
+	Limit  int    // at most so many comments
+	Desc   bool   // newest first; otherwise oldest first
+	Parent uint64 // only replies to this comment; 0: all comments
+}
+
+// Store keeps history. All methods may be called from any goroutine, except
+// that there is one caller of Apply and Sync at a time.
+type Store interface {
+	// Apply takes entries in the order of the journal and makes them visible
+	// to readers. Entries at or below AppliedLSN are skipped, so that sending
+	// them again changes nothing.
+	Apply(ctx context.Context, entries []Entry) error
+	// AppliedLSN is the last position that readers see.
+	AppliedLSN() LSN
+	// Sync makes everything applied so far survive a crash and returns the
+	// position up to which the journal is no longer needed.
+	Sync(ctx context.Context) (LSN, error)
+
+	// Comment answers one comment, or ErrNotFound.
+	Comment(ctx context.Context, liveVideoID string, id uint64) (*records.Comment, error)
+	// Comments answers the comments of a range.
+	Comments(ctx context.Context, liveVideoID string, r Range) ([]*records.Comment, error)
+	// Totals answers the counts of a live video; zeroes for an unknown one.
+	Totals(ctx context.Context, liveVideoID string) (*records.VideoTotals, error)
+	// KeptAnswer answers what a key was first answered with, or ErrNotFound if
+	// it was not used for at least IdempotencyKeyRetention.
+	KeptAnswer(ctx context.Context, liveVideoID, userID, key string) (*records.KeptAnswer, error)
+	// MaxCommentID is the highest id of all live videos, 0 if there is none.
+	MaxCommentID(ctx context.Context) (uint64, error)
+	Close() error
+}
