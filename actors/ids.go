@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A comment id is 63 bits: 41 of milliseconds since idEpoch (until 2093), 10
-// of the node's number, 12 of a sequence. Ids rise with time, and two nodes
+// A comment id is 63 bits: 41 of milliseconds since idEpoch (until 2093), 12
+// of a sequence, 10 of the node's number. Ids rise with time, and two nodes
 // never give the same one, whether or not they can see each other.
 const (
 	idSequenceBits = 12
@@ -50,15 +50,11 @@ func (g *IDs) Next(after uint64) uint64 {
 	g.tick = max(g.tick+1, clock, tickOf(after)+1)
 	tick := g.tick
 	g.mu.Unlock()
-	ms, sequence := tick>>idSequenceBits, tick&(1<<idSequenceBits-1)
-	return ms<<(idNodeBits+idSequenceBits) | g.node<<idSequenceBits | sequence
+	return tick<<idNodeBits | g.node
 }
 
 // tickOf takes the node's number out of an id.
-func tickOf(id uint64) uint64 {
-	ms, sequence := id>>(idNodeBits+idSequenceBits), id&(1<<idSequenceBits-1)
-	return ms<<idSequenceBits | sequence
-}
+func tickOf(id uint64) uint64 { return id >> idNodeBits }
 
 // IDTime is the time at which an id was given, to the millisecond.
 func IDTime(id uint64) time.Time {

@@ -165,7 +165,7 @@ func (l *liveVideo) onLoaded(m *loadedRoom) {
 	}
 	l.totals = records.VideoTotals{Comments: m.totals.Comments, LastCommentId: m.totals.LastCommentId}
 	l.lastID = m.totals.LastCommentId
-	l.recent.load(m.rows, m.floor)
+	l.recent.load(m.rows, m.floor, m.totals.LastCommentId)
 	l.loaded = true
 	l.node.metrics.activations.Inc()
 	stash := l.stash
@@ -239,6 +239,7 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 	answer := &wire.Subscribed{
 		Owner: l.self, NextSeq: s.nextSeq,
 		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.audience.told,
+		LastCommentId: l.recent.lastID,
 	}
 	l.node.root.Send(sender, answer)
 	l.tellViewers()

@@ -15,6 +15,8 @@ type recent struct {
 	max   int
 	rows  []recentRow
 	floor uint64
+	// lastID is the highest id that was ever here, deleted ones included.
+	lastID uint64
 	// deleted are comments whose deletion the store may not know yet, or that
 	// somebody may have found there a moment ago (see answerMemory).
 	deleted map[uint64]deletion
@@ -35,8 +37,8 @@ func newRecent(maxRows int) *recent {
 }
 
 // load takes the newest rows of the store, oldest first.
-func (r *recent) load(rows []*wire.Row, floor uint64) {
-	r.floor = floor
+func (r *recent) load(rows []*wire.Row, floor, lastID uint64) {
+	r.floor, r.lastID = floor, lastID
 	r.rows = make([]recentRow, len(rows))
 	for i, row := range rows {
 		r.rows[i].Row = row
@@ -45,6 +47,7 @@ func (r *recent) load(rows []*wire.Row, floor uint64) {
 
 func (r *recent) add(row *wire.Row, lsn persistence.LSN) {
 	r.rows = append(r.rows, recentRow{row, lsn})
+	r.lastID = row.Id
 }
 
 func (r *recent) delete(id uint64, lsn persistence.LSN, now time.Time) {

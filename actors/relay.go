@@ -22,13 +22,15 @@ type relay struct {
 	nextSeq    uint64
 	asking     bool // a Subscribe is under way
 	subscribed bool
+	// waiting are viewers that can't join yet (see join).
 	waiting    []*viewer
 	leaseUntil time.Time
 	backlogs   map[uint64]*backlog
 
 	ring *ring
-	// sent is the number of the first event that is in no frame yet.
-	sent uint64
+	// sent is the number of the first event that is in no frame yet, sentID the
+	// highest comment id before it.
+	sent, sentID uint64
 
 	fans      []*fanRef
 	busy      int // fan-outs with a frame that isn't done
@@ -43,6 +45,8 @@ type (
 	leave struct{ viewer *viewer }
 
 	frameTimer struct{}
+	// joinTimer comes when a viewer has waited long enough.
+	joinTimer  struct{}
 	leaseTimer struct{}
 	// retrySubscribe comes after an owner could not be had.
 	retrySubscribe struct{}
@@ -73,6 +77,8 @@ func (r *relay) Receive(ctx actor.Context) {
 		r.publish(m)
 	case fanDone:
 		r.fanDone(m)
+	case joinTimer:
+		r.joinWaiting()
 	case frameTimer:
 		r.timer = false
 		r.send()
@@ -145,12 +151,10 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 	if !r.subscribed {
 		r.subscribed = true
 		// Nobody has joined yet: what came is for replay alone.
-		r.sent = r.ring.end()
+		r.ring.lastID = max(r.ring.lastID, m.LastCommentId)
+		r.sent, r.sentID = r.ring.end(), r.ring.lastID
 		r.ring.evict(r.sent)
-		for _, v := range r.waiting {
-			r.join(v)
-		}
-		r.waiting = nil
+		r.joinWaiting()
 		return
 	}
 	r.send()
@@ -220,19 +224,19 @@ func (r *relay) send() {
 		more = append(more, viewersEvent(r.liveVideoID, r.viewers.total))
 	}
 	frame := r.ring.compose(span{r.sent, r.ring.end()}, more...)
-	r.sent = r.ring.end()
+	r.sent, r.sentID = r.ring.end(), r.ring.lastID
 	r.ring.evict(r.sent)
-	if frame == nil {
-		return
-	}
-	r.lastFrame = r.node.now()
-	for _, fan := range r.fans {
-		if fan.viewers > 0 {
-			fan.busy = true
-			r.busy++
-			r.node.root.Send(fan.pid, &fanFrame{frame})
+	if frame != nil {
+		r.lastFrame = r.node.now()
+		for _, fan := range r.fans {
+			if fan.viewers > 0 {
+				fan.busy = true
+				r.busy++
+				r.node.root.Send(fan.pid, &fanFrame{frame})
+			}
 		}
 	}
+	r.joinWaiting()
 }
 
 func (r *relay) fanDone(m fanDone) {

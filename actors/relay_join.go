@@ -3,6 +3,7 @@ package actors
 import (
 	"context"
 	"runtime"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
@@ -13,12 +14,10 @@ import (
 // join gives a viewer what it missed and adds it to a fan-out. What the ring
 // no longer has is read from history first.
 func (r *relay) join(v *viewer) {
-	if !r.subscribed {
-		r.waiting = append(r.waiting, v)
-		return
-	}
 	c := v.config
 	switch {
+	case !r.subscribed || r.isAhead(v):
+		r.waiting = append(r.waiting, v)
 	case !c.Resume:
 		from := r.ring.last(c.History, r.sent)
 		r.open(v, r.ring.idBefore(from, 0), r.ring.replay(span{from, r.sent}))
@@ -27,6 +26,38 @@ func (r *relay) join(v *viewer) {
 		r.open(v, c.After, r.ring.replay(span{from, r.sent}))
 	default:
 		r.readBacklog(c.After, v)
+	}
+}
+
+// aheadTime is how long a viewer waits for the comment that it says it has. No
+// comment takes so long from its author's answer to here; after that the id is
+// taken for a mistake.
+const aheadTime = time.Second
+
+// isAhead says whether a viewer already has a comment that is still to be sent
+// here: it has it from another node, or as the answer to its own post. Would
+// it join now, it would get that comment twice.
+func (r *relay) isAhead(v *viewer) bool {
+	c := v.config
+	if !c.Resume || c.After <= r.sentID {
+		return false
+	}
+	if c.After <= r.ring.lastID {
+		return true // it will be in the next frame
+	}
+	now := r.node.now()
+	if c.askedAt.IsZero() {
+		c.askedAt = now
+		r.node.after(aheadTime, r.self, joinTimer{})
+	}
+	return now.Sub(c.askedAt) < aheadTime
+}
+
+func (r *relay) joinWaiting() {
+	waiting := r.waiting
+	r.waiting = nil
+	for _, v := range waiting {
+		r.join(v)
 	}
 }
 

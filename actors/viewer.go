@@ -34,6 +34,8 @@ type ViewerConfig struct {
 
 	// Closed is called once when the viewer is gone, for whatever reason.
 	Closed func()
+
+	askedAt time.Time // of the relay, see isAhead
 }
 
 // Viewer is how the edge speaks to a viewer actor.

@@ -745,8 +745,10 @@ type Subscribed struct {
 	// The newest comments, oldest first.
 	Rows []*Row `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows,omitempty"`
 	// rows has every comment of the live video at or above this id.
-	Floor         uint64 `protobuf:"fixed64,5,opt,name=floor,proto3" json:"floor,omitempty"`
-	Viewers       uint64 `protobuf:"varint,6,opt,name=viewers,proto3" json:"viewers,omitempty"`
+	Floor   uint64 `protobuf:"fixed64,5,opt,name=floor,proto3" json:"floor,omitempty"`
+	Viewers uint64 `protobuf:"varint,6,opt,name=viewers,proto3" json:"viewers,omitempty"`
+	// The highest comment id given, deleted ones included.
+	LastCommentId uint64 `protobuf:"fixed64,7,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -819,6 +821,13 @@ func (x *Subscribed) GetFloor() uint64 {
 func (x *Subscribed) GetViewers() uint64 {
 	if x != nil {
 		return x.Viewers
+	}
+	return 0
+}
+
+func (x *Subscribed) GetLastCommentId() uint64 {
+	if x != nil {
+		return x.LastCommentId
 	}
 	return 0
 }
@@ -1067,7 +1076,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
 	"\aviewers\x18\x02 \x01(\x04R\aviewers\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\x06R\x05after\"\xcb\x01\n" +
+	"\x05after\x18\x03 \x01(\x06R\x05after\"\xf3\x01\n" +
 	"\n" +
 	"Subscribed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12 \n" +
@@ -1076,7 +1085,8 @@ const file_wire_proto_rawDesc = "" +
 	"\bnext_seq\x18\x03 \x01(\x04R\anextSeq\x12%\n" +
 	"\x04rows\x18\x04 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
 	"\x05floor\x18\x05 \x01(\x06R\x05floor\x12\x18\n" +
-	"\aviewers\x18\x06 \x01(\x04R\aviewers\"U\n" +
+	"\aviewers\x18\x06 \x01(\x04R\aviewers\x12&\n" +
+	"\x0flast_comment_id\x18\a \x01(\x06R\rlastCommentId\"U\n" +
 	"\x05Lease\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
