@@ -6,20 +6,20 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 )
 
-// fanout is the actor that hands frames to a part of a relay's viewers. It is
-// an actor of its own so that the relay goes on taking comments and joins
+// fanout is the actor that hands frames to a part of an audience. It is an
+// actor of its own so that the relay goes on taking comments and joins
 // while frames are written.
 //
 // Its mailbox is what keeps a viewer's stream whole: a viewer is added between
 // two frames, with the replay up to the first and all frames from the second.
 type fanout struct {
 	node    *Node
-	relay   *actor.PID
+	home    *actor.PID // the relay or bundle
 	index   int
 	viewers []*viewer // only here is viewer.slot read or written
 }
 
-// fanRef is what the relay knows of a fan-out.
+// fanRef is what an audience knows of a fan-out.
 type fanRef struct {
 	pid     *actor.PID
 	viewers int
@@ -33,12 +33,11 @@ type (
 	}
 	removeViewer struct{ viewer *viewer }
 
-	// fanFrame asks for a frame to be handed out; the relay hears fanDone.
+	// fanFrame asks for a frame to be handed out; home hears fanDone.
 	fanFrame struct{ frame *Frame }
 	fanDone  struct{ index int }
 
-	// fanQuiet asks for a frame to be handed out that the relay need not
-	// hear about.
+	// fanQuiet asks for a frame to be handed out that home need not hear of.
 	fanQuiet struct{ frame *Frame }
 )
 
@@ -51,7 +50,7 @@ func (f *fanout) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *fanFrame:
 		f.hand(m.frame)
-		f.node.root.Send(f.relay, fanDone{f.index})
+		f.node.root.Send(f.home, fanDone{f.index})
 	case *fanQuiet:
 		f.hand(m.frame)
 	case *addViewer:

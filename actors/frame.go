@@ -37,8 +37,10 @@ type Frame struct {
 	// 0 if it holds no comment.
 	firstID, lastID uint64
 	comments        int
-	// deleted are the comments that the frame says are deleted.
-	deleted []uint64
+	// deleted are the deletions in the frame.
+	deleted []ringEvent
+	// spans are set in frames of several live videos only.
+	spans []videoSpan
 	// heartbeat frames are worth nothing to a viewer with bytes to write.
 	heartbeat bool
 

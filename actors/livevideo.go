@@ -37,7 +37,7 @@ type liveVideo struct {
 	pending []*pendingRecord
 	keys    *answers
 
-	audience audience
+	subscriptions subscriptions
 }
 
 type stashed struct {
@@ -97,7 +97,7 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 	case *durable:
 		l.onDurable(m)
 	case viewersTimer:
-		l.audience.timer = false
+		l.subscriptions.timer = false
 		l.tellViewers()
 	case idleTimer:
 		l.onIdleTimer()
@@ -115,7 +115,7 @@ func (l *liveVideo) start(ctx actor.Context, id string) {
 	l.sink = &journalSink{l.node.root, l.self}
 	l.recent = newRecent(l.node.config.RecentComments)
 	l.keys = newAnswers()
-	l.audience.relays = map[string]*subscription{}
+	l.subscriptions.relays = map[string]*subscription{}
 	l.lastUsed = l.node.now()
 	l.node.after(l.node.config.IdleAfter, l.self, idleTimer{})
 	l.load()
@@ -198,7 +198,7 @@ func (l *liveVideo) request(message any, sender *actor.PID) {
 		l.node.root.Send(sender, l.recent.read(m))
 	case *wire.ReadVideo:
 		l.node.root.Send(sender, &wire.Video{
-			Viewers: l.audience.viewers(), Comments: l.totals.Comments,
+			Viewers: l.subscriptions.viewers(), Comments: l.totals.Comments,
 			Owner: l.node.config.NodeName, LastCommentId: l.lastID,
 		})
 	case *wire.Subscribe:
@@ -230,15 +230,15 @@ func (l *liveVideo) refuse(message any, sender *actor.PID, code wire.Code, detai
 // subscribe begins or renews a relay's subscription.
 func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 	key := m.Relay.String()
-	s, known := l.audience.relays[key]
+	s, known := l.subscriptions.relays[key]
 	if !known {
 		s = &subscription{relay: m.Relay}
-		l.audience.relays[key] = s
+		l.subscriptions.relays[key] = s
 	}
 	s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
 	answer := &wire.Subscribed{
 		Owner: l.self, NextSeq: s.nextSeq,
-		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.audience.told,
+		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,
 		LastCommentId: l.recent.lastID,
 	}
 	l.node.root.Send(sender, answer)
@@ -247,12 +247,12 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 
 func (l *liveVideo) lease(m *wire.Lease) *wire.LeaseAnswer {
 	key := m.Relay.String()
-	s, known := l.audience.relays[key]
+	s, known := l.subscriptions.relays[key]
 	switch {
 	case !known:
 		return &wire.LeaseAnswer{Fault: &wire.Fault{Code: wire.Code_NOT_FOUND}}
 	case m.End:
-		delete(l.audience.relays, key)
+		delete(l.subscriptions.relays, key)
 	default:
 		s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
 	}
@@ -263,9 +263,9 @@ func (l *liveVideo) lease(m *wire.Lease) *wire.LeaseAnswer {
 // publish sends events to all relays.
 func (l *liveVideo) publish(events *wire.Publish) {
 	now := l.node.now()
-	for key, s := range l.audience.relays {
+	for key, s := range l.subscriptions.relays {
 		if now.After(s.until) {
-			delete(l.audience.relays, key)
+			delete(l.subscriptions.relays, key)
 			continue
 		}
 		l.node.root.Send(s.relay, &wire.Publish{
@@ -287,7 +287,7 @@ func (l *liveVideo) onIdleTimer() {
 		return
 	}
 	idle := l.node.now().Sub(l.lastUsed)
-	if left := l.node.config.IdleAfter - idle; left > 0 || len(l.pending) > 0 || len(l.audience.relays) > 0 || !l.loaded {
+	if left := l.node.config.IdleAfter - idle; left > 0 || len(l.pending) > 0 || len(l.subscriptions.relays) > 0 || !l.loaded {
 		l.node.after(max(left, time.Second), l.self, idleTimer{})
 		return
 	}

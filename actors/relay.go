@@ -32,19 +32,16 @@ type relay struct {
 	// highest comment id before it.
 	sent, sentID uint64
 
-	fans      []*fanRef
-	busy      int // fan-outs with a frame that isn't done
-	lastFrame time.Time
-	timer     bool // a frameTimer is under way
-
-	viewers viewerCount
+	audience audience
+	taps     []*tap
+	viewers  viewerCount
+	ended    bool // viewers are let go
 }
 
 type (
 	join  struct{ viewer *viewer }
 	leave struct{ viewer *viewer }
 
-	frameTimer struct{}
 	// joinTimer comes when a viewer has waited long enough.
 	joinTimer  struct{}
 	leaseTimer struct{}
@@ -70,18 +67,26 @@ func (r *relay) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.self = ctx.Self()
+		r.audience = audience{node: r.node, self: r.self}
 		r.subscribe()
 		r.node.after(leasePeriod, r.self, leaseTimer{})
 		r.node.heartbeats.add(r.self)
 	case *wire.Publish:
 		r.publish(m)
 	case fanDone:
-		r.fanDone(m)
+		r.audience.done(m)
+		r.send()
 	case joinTimer:
 		r.joinWaiting()
 	case frameTimer:
-		r.timer = false
+		r.audience.timer = false
 		r.send()
+	case *tap:
+		r.tap(m)
+	case *untap:
+		r.untap(m)
+	case tapViewers:
+		r.tapViewers(m)
 	case *join:
 		r.join(m.viewer)
 	case *leave:
@@ -104,8 +109,10 @@ func (r *relay) Receive(ctx actor.Context) {
 	case viewersTimer:
 		r.viewers.timer = false
 		r.reportViewers()
+	case sampledTimer:
+		r.audience.tellSamples()
 	case beat:
-		r.beat()
+		r.audience.beat()
 	case endStreams:
 		r.endStreams()
 	case *actor.Stopping:
@@ -155,6 +162,9 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		r.sent, r.sentID = r.ring.end(), r.ring.lastID
 		r.ring.evict(r.sent)
 		r.joinWaiting()
+		for _, t := range r.taps {
+			r.answerTap(t)
+		}
 		return
 	}
 	r.send()
@@ -167,9 +177,10 @@ func (r *relay) announceGap(m *wire.Subscribed) {
 	if len(m.Rows) > 0 {
 		before = m.Rows[0].Id
 	}
-	gap := newFrame(gapEvent(r.liveVideoID, r.ring.lastID, before))
-	for _, fan := range r.fans {
-		r.node.root.Send(fan.pid, &fanQuiet{gap})
+	gap := gapEvent(r.liveVideoID, r.ring.lastID, before)
+	r.audience.all(&fanQuiet{newFrame(gap)})
+	for _, t := range r.taps {
+		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, gap: gap})
 	}
 	fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
 	fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
@@ -206,72 +217,36 @@ func (r *relay) take(rows []*wire.Row, deleted []uint64) {
 	}
 }
 
-// send gives the fan-outs a frame of all that has come since the last, unless
-// they are still at work on that one (then fanDone comes back here), or it
-// went out too short a time ago (then frameTimer does).
+// send gives the viewers a frame of all that has come since the last, as soon
+// as they are ready for it.
 func (r *relay) send() {
-	if r.busy > 0 || r.timer || (r.sent == r.ring.end() && !r.viewers.news) {
-		return
-	}
-	if early := r.node.config.FrameInterval - r.node.now().Sub(r.lastFrame); early > 0 {
-		r.timer = true
-		r.node.after(early, r.self, frameTimer{})
+	if (r.sent == r.ring.end() && !r.viewers.news) || !r.audience.ready() {
 		return
 	}
 	var more [][]byte
 	if r.viewers.news {
-		r.viewers.news = false
 		more = append(more, viewersEvent(r.liveVideoID, r.viewers.total))
 	}
-	frame := r.ring.compose(span{r.sent, r.ring.end()}, more...)
+	events := r.ring.events[r.sent-r.ring.first:]
+	r.audience.send(events, false, more...)
+	r.tellTaps(events)
+	r.viewers.news = false
 	r.sent, r.sentID = r.ring.end(), r.ring.lastID
 	r.ring.evict(r.sent)
-	if frame != nil {
-		r.lastFrame = r.node.now()
-		for _, fan := range r.fans {
-			if fan.viewers > 0 {
-				fan.busy = true
-				r.busy++
-				r.node.root.Send(fan.pid, &fanFrame{frame})
-			}
-		}
-	}
 	r.joinWaiting()
 }
 
-func (r *relay) fanDone(m fanDone) {
-	if r.fans[m.index].busy {
-		r.fans[m.index].busy = false
-		r.busy--
-	}
-	r.send()
-}
-
-// beat keeps silent streams alive through proxies.
-func (r *relay) beat() {
-	if r.busy > 0 || r.node.now().Sub(r.lastFrame) < r.node.config.Heartbeat {
-		return
-	}
-	r.lastFrame = r.node.now()
-	for _, fan := range r.fans {
-		r.node.root.Send(fan.pid, &fanQuiet{r.node.heartbeatFrame})
-	}
-}
-
 func (r *relay) endStreams() {
+	r.ended = true
 	for _, v := range r.waiting {
 		r.node.root.Send(v.self, letGo{})
 	}
-	for _, fan := range r.fans {
-		r.node.root.Send(fan.pid, letGo{})
-	}
+	r.audience.all(letGo{})
 }
 
 func (r *relay) stopping(ctx actor.Context) {
 	r.node.heartbeats.remove(r.self)
-	for _, fan := range r.fans {
-		ctx.Stop(fan.pid)
-	}
+	r.audience.stop()
 	if r.owner != nil {
 		ctx.Send(r.owner, &wire.Lease{Relay: r.self, End: true})
 	}

@@ -2,10 +2,7 @@ package actors
 
 import (
 	"context"
-	"runtime"
 	"time"
-
-	"github.com/asynkron/protoactor-go/actor"
 
 	"barrage/actors/wire"
 	"barrage/persistence"
@@ -20,13 +17,33 @@ func (r *relay) join(v *viewer) {
 		r.waiting = append(r.waiting, v)
 	case !c.Resume:
 		from := r.ring.last(c.History, r.sent)
-		r.open(v, r.ring.idBefore(from, 0), r.ring.replay(span{from, r.sent}))
+		r.open(v, r.ring.idBefore(from, 0), r.replay(v, from))
 	case c.After+1 >= r.ring.floor:
 		from := min(r.ring.after(c.After), r.sent)
-		r.open(v, c.After, r.ring.replay(span{from, r.sent}))
+		r.open(v, c.After, r.replay(v, from))
 	default:
 		r.readBacklog(c.After, v)
 	}
+}
+
+// replay gives what a viewer lacks of the ring, from a number on: all of it, or
+// of a sample so much as it shows in a second.
+func (r *relay) replay(v *viewer, from uint64) []*Frame {
+	rate := v.config.Rate
+	if rate == 0 {
+		return r.ring.replay(span{from, r.sent})
+	}
+	events := r.ring.events[from-r.ring.first : r.sent-r.ring.first]
+	comments := countComments(events)
+	show := min(rate, comments)
+	var news [][]byte
+	if show < comments {
+		news = append(news, sampledEvent(show, comments))
+	}
+	if f := compose(evenly(events, show, comments), news...); f != nil {
+		return []*Frame{f}
+	}
+	return nil
 }
 
 // aheadTime is how long a viewer waits for the comment that it says it has. No
@@ -53,6 +70,7 @@ func (r *relay) isAhead(v *viewer) bool {
 	return now.Sub(c.askedAt) < aheadTime
 }
 
+// joinWaiting lets those join who wait, as far as they can.
 func (r *relay) joinWaiting() {
 	waiting := r.waiting
 	r.waiting = nil
@@ -61,35 +79,20 @@ func (r *relay) joinWaiting() {
 	}
 }
 
-// open adds a viewer to the fan-out with the fewest viewers. after is the
-// last comment that the viewer has, frames are what it gets first.
+// open adds a viewer to the audience. after is the last comment that the
+// viewer has, frames are what it gets first.
 func (r *relay) open(v *viewer, after uint64, frames []*Frame) {
-	fan := r.fan()
-	fan.viewers++
-	v.fan = fan
-	m := &opening{after: after, frames: frames, viewers: r.viewers.frame(r.liveVideoID)}
-	r.node.root.Send(fan.pid, &addViewer{v, m})
-	r.viewers.own++
-	r.reportViewers()
+	if r.ended {
+		r.node.root.Send(v.self, letGo{})
+		return
+	}
+	r.audience.add(v, &opening{after: after, frames: frames, viewers: r.viewers.frame(r.liveVideoID)})
+	r.countViewer(1)
 }
 
-// viewersPerFan is how many viewers a fan-out has before the relay starts
-// another one, up to one for each processor.
-const viewersPerFan = 512
-
-func (r *relay) fan() *fanRef {
-	var least *fanRef
-	for _, fan := range r.fans {
-		if least == nil || fan.viewers < least.viewers {
-			least = fan
-		}
-	}
-	if least == nil || (least.viewers >= viewersPerFan && len(r.fans) < runtime.GOMAXPROCS(0)) {
-		f := &fanout{node: r.node, relay: r.self, index: len(r.fans)}
-		least = &fanRef{pid: r.node.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return f }))}
-		r.fans = append(r.fans, least)
-	}
-	return least
+func (r *relay) countViewer(change int) {
+	r.viewers.own = uint64(int(r.viewers.own) + change) //nolint:gosec // never negative
+	r.reportViewers()
 }
 
 func (r *relay) leave(v *viewer) {
@@ -100,10 +103,8 @@ func (r *relay) leave(v *viewer) {
 		}
 		return
 	}
-	v.fan.viewers--
-	r.node.root.Send(v.fan.pid, &removeViewer{v})
-	r.viewers.own--
-	r.reportViewers()
+	r.audience.remove(v)
+	r.countViewer(-1)
 }
 
 func without(viewers []*viewer, v *viewer) []*viewer {
@@ -187,9 +188,8 @@ func (r *relay) onBacklog(m *backlogRead) {
 		from = r.ring.first
 		frames = append(frames, newFrame(gapEvent(r.liveVideoID, last, r.ring.floor)))
 	}
-	frames = append(frames, r.ring.replay(span{from, r.sent})...)
 	for _, v := range b.viewers {
-		r.open(v, m.after, frames)
+		r.open(v, m.after, append(frames[:len(frames):len(frames)], r.replay(v, from)...))
 	}
 }
 

@@ -40,15 +40,17 @@ func (r *relays) Receive(ctx actor.Context) {
 			ctx.Send(m.viewer.self, letGo{})
 			return
 		}
-		known, ok := r.known[m.viewer.video]
-		if !ok {
-			known = &knownRelay{pid: r.spawn(m.viewer.video)}
-			r.known[m.viewer.video] = known
-		}
-		known.viewers++
-		ctx.Send(known.pid, m)
+		ctx.Send(r.enter(m.viewer.video), m)
 	case *leave:
-		r.leave(ctx, m)
+		r.leave(ctx, m.viewer.video, m)
+	case *tap:
+		ctx.Send(r.enter(m.video), m)
+	case *untap:
+		r.leave(ctx, m.video, m)
+	case *tapCount:
+		if known, ok := r.known[m.video]; ok {
+			ctx.Send(known.pid, m.count)
+		}
 	case relayEmpty:
 		known, ok := r.known[m.liveVideoID]
 		if ok && known.viewers == 0 && known.emptied == m.emptied {
@@ -63,24 +65,40 @@ func (r *relays) Receive(ctx actor.Context) {
 	}
 }
 
-func (r *relays) spawn(liveVideoID string) *actor.PID {
+// enter counts somebody who comes to a relay, and starts it if need be.
+func (r *relays) enter(video string) *actor.PID {
+	known, ok := r.known[video]
+	if !ok {
+		known = &knownRelay{pid: r.spawn(video)}
+		r.known[video] = known
+	}
+	known.viewers++
+	return known.pid
+}
+
+// spawn starts a relay, or a bundle.
+func (r *relays) spawn(video string) *actor.PID {
 	return r.node.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+		if videos := bundleVideos(video); len(videos) > 1 {
+			return newBundle(r.node, video, videos)
+		}
 		return &relay{
-			node: r.node, liveVideoID: liveVideoID,
+			node: r.node, liveVideoID: video,
 			ring:     newRing(r.node.config.RingComments, r.node.config.RingBytes),
 			backlogs: map[uint64]*backlog{},
 		}
 	}))
 }
 
-func (r *relays) leave(ctx actor.Context, m *leave) {
-	known, ok := r.known[m.viewer.video]
+// leave tells a relay that somebody goes.
+func (r *relays) leave(ctx actor.Context, video string, message any) {
+	known, ok := r.known[video]
 	if !ok {
 		return // it never joined: streams were ending
 	}
-	ctx.Send(known.pid, m)
+	ctx.Send(known.pid, message)
 	if known.viewers--; known.viewers == 0 {
 		known.emptied++
-		r.node.after(relayLinger, ctx.Self(), relayEmpty{m.viewer.video, known.emptied})
+		r.node.after(relayLinger, ctx.Self(), relayEmpty{video, known.emptied})
 	}
 }

@@ -27,6 +27,8 @@ type ringEvent struct {
 	id      uint64 // of the comment
 	deletes bool   // the event says that the comment is deleted
 	event   []byte // nil: a comment that was deleted since
+	// video is only set in a bundle, for events of several live videos.
+	video string
 }
 
 // span is the events from one number up to, not including, another.
@@ -159,7 +161,7 @@ func (r *ring) frame(s span) *Frame {
 	if f, made := r.frames[s]; made {
 		return f
 	}
-	f := r.compose(s)
+	f := compose(r.events[s.from-r.first : s.to-r.first])
 	if f != nil {
 		if r.frameBytes += len(f.identity.chunk); r.frameBytes > r.maxBytes {
 			r.forgetFrames()
@@ -170,18 +172,18 @@ func (r *ring) frame(s span) *Frame {
 	return f
 }
 
-// compose makes a frame of a span, or nil if there is nothing in it.
-func (r *ring) compose(s span, more ...[]byte) *Frame {
-	parts := make([][]byte, 0, s.to-s.from+uint64(len(more)))
+// compose makes a frame of events, or nil if there is nothing in them.
+func compose(events []ringEvent, more ...[]byte) *Frame {
+	parts := make([][]byte, 0, len(events)+len(more))
 	var firstID, lastID uint64
-	var deleted []uint64
+	var deleted []ringEvent
 	comments := 0
-	for _, e := range r.events[s.from-r.first : s.to-r.first] {
+	for _, e := range events {
 		switch {
 		case e.event == nil:
 			continue
 		case e.deletes:
-			deleted = append(deleted, e.id)
+			deleted = append(deleted, e)
 		default:
 			if comments++; firstID == 0 {
 				firstID = e.id

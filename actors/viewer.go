@@ -18,8 +18,11 @@ type Conn interface {
 
 // ViewerConfig says who watches what, and from where.
 type ViewerConfig struct {
-	Conn        Conn
+	Conn Conn
+	// LiveVideoID is what is watched; or Videos, several at a time, in the
+	// order of their names.
 	LiveVideoID string
+	Videos      []string
 	Encoding    Encoding
 	// Chunked: the body is sent in HTTP/1.1 chunks; otherwise it is raw bytes
 	// up to the end of the connection.
@@ -31,6 +34,10 @@ type ViewerConfig struct {
 	Resume  bool
 	After   uint64
 	History int
+	// Positions are After for each of Videos.
+	Positions []uint64
+	// Rate: at most so many comments a second, a sample of all; 0: all.
+	Rate int
 
 	// Closed is called once when the viewer is gone, for whatever reason.
 	Closed func()
@@ -81,7 +88,7 @@ type viewer struct {
 	conn     Conn
 	config   *ViewerConfig // what only joining needs; nil afterwards
 	closed   func()
-	video    string
+	video    string // what is watched, as relays knows it
 	encoding Encoding
 	chunked  bool
 	closing  bool
@@ -113,7 +120,8 @@ type viewer struct {
 type lag struct {
 	dropped int    // comments
 	newest  *Frame // the last frame dropped that has comments
-	deleted []uint64
+	deleted []ringEvent
+	spans   []videoSpan // of a bundle's frames dropped, but for the newest
 }
 
 func (v *viewer) Receive(ctx actor.Context) {
@@ -137,9 +145,15 @@ func (v *viewer) Receive(ctx actor.Context) {
 
 func (v *viewer) start(ctx actor.Context, m *startViewer) {
 	c := m.config
-	v.self, v.config, v.conn, v.closed = ctx.Self(), &c, c.Conn, c.Closed
+	v.self, v.conn, v.closed = ctx.Self(), c.Conn, c.Closed
 	v.video, v.encoding, v.chunked = c.LiveVideoID, c.Encoding, c.Chunked
-	v.lastID = c.After
+	if len(c.Videos) > 0 {
+		v.video = bundleName(c.Videos)
+	}
+	if c.Rate > 0 {
+		c.Rate = rateClass(c.Rate)
+	}
+	v.lastID, v.config = c.After, &c
 	first := c.Head
 	if v.encoding == Gzip {
 		var header form
@@ -233,6 +247,9 @@ func (v *viewer) fallBehind(f *Frame) {
 func (v *viewer) drop(f *Frame) {
 	if f.comments > 0 {
 		v.lag.dropped += f.comments
+		if v.lag.newest != nil {
+			v.lag.spans = mergeSpans(v.lag.spans, v.lag.newest.spans)
+		}
 		v.lag.newest = f
 	}
 	v.lag.deleted = append(v.lag.deleted, f.deleted...)
@@ -288,11 +305,16 @@ func (v *viewer) catchUp() {
 	v.lag = nil
 	var told [][]byte
 	if missed.newest != nil && missed.dropped > missed.newest.comments {
-		told = append(told, gapEvent(v.video, v.lastID, missed.newest.firstID))
+		if missed.newest.spans == nil {
+			told = append(told, gapEvent(v.video, v.lastID, missed.newest.firstID))
+		}
+		for _, s := range missed.spans {
+			told = append(told, gapEvent(s.video, s.firstID-1, s.lastID+1))
+		}
 		v.node.metrics.gapComments.Add(float64(missed.dropped - missed.newest.comments))
 	}
-	for _, id := range missed.deleted {
-		told = append(told, deleteEvent(v.video, id))
+	for _, deletion := range missed.deleted {
+		told = append(told, deletion.event)
 	}
 	if len(told) > 0 {
 		v.push(newFrame(told...))

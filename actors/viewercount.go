@@ -55,8 +55,8 @@ func (c *viewerCount) frame(liveVideoID string) *Frame {
 	return c.made
 }
 
-// audience is what the owner knows of how many watch.
-type audience struct {
+// subscriptions are what the owner knows of who watches.
+type subscriptions struct {
 	relays map[string]*subscription // by the relay's PID
 	told   uint64                   // to the relays
 	toldAt time.Time
@@ -71,7 +71,7 @@ type subscription struct {
 	until   time.Time
 }
 
-func (a *audience) viewers() (n uint64) {
+func (a *subscriptions) viewers() (n uint64) {
 	for _, s := range a.relays {
 		n += s.viewers
 	}
@@ -88,7 +88,7 @@ const (
 
 // tellViewers tells the relays of a changed count, once in a while.
 func (l *liveVideo) tellViewers() {
-	a := &l.audience
+	a := &l.subscriptions
 	n := a.viewers()
 	if n == a.told || a.timer {
 		return

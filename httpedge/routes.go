@@ -40,6 +40,7 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 	get("/comments/{liveVideoId}/{commentId}", e.getComment)
 	r.DELETE("/comments/{liveVideoId}/{commentId}", e.endpoint(e.deleteComment))
 	get("/comments/{liveVideoId}/{commentId}/replies", e.listReplies)
+	get("/stream", e.streamBundle)
 	get("/videos/{liveVideoId}", e.getVideo)
 	if e.config.Guest {
 		r.POST("/guest", e.endpoint(e.postGuest))

@@ -3,6 +3,7 @@ package httpedge
 import (
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,10 +13,53 @@ import (
 	"barrage/actors"
 )
 
-// streamVideo answers GET /comments/{liveVideoId}/stream. The answer's head is
-// written by the connection's viewer; the request ends here.
+// streamVideo answers GET /comments/{liveVideoId}/stream.
 func (e *Edge) streamVideo(ctx *fasthttp.RequestCtx) error {
-	viewer, userID, err := e.readStream(ctx)
+	var v actors.ViewerConfig
+	var err error
+	if v.LiveVideoID, err = liveVideoID(ctx); err != nil {
+		return err
+	}
+	if v.After, v.Resume, err = resumePoint(ctx); err != nil {
+		return err
+	}
+	return e.stream(ctx, v)
+}
+
+// streamBundle answers GET /stream?videos=a,b,c.
+func (e *Edge) streamBundle(ctx *fasthttp.RequestCtx) error {
+	var v actors.ViewerConfig
+	for _, id := range strings.Split(string(ctx.QueryArgs().Peek("videos")), ",") {
+		if !validLiveVideoID(id) {
+			return malformed.because("videos must be 1 to %d live video ids with commas between; %.70q is none.", actors.MaxBundle, id)
+		}
+		v.Videos = append(v.Videos, id)
+	}
+	slices.Sort(v.Videos)
+	v.Videos = slices.Compact(v.Videos)
+	if len(v.Videos) > actors.MaxBundle {
+		return malformed.because("videos may name %d live videos, not %d.", actors.MaxBundle, len(v.Videos))
+	}
+	if len(v.Videos) == 1 { // a stream like any other, but for its address
+		v.LiveVideoID, v.Videos = v.Videos[0], nil
+		var err error
+		if v.After, v.Resume, err = resumePoint(ctx); err != nil {
+			return err
+		}
+	} else if id := resumeID(ctx); id != "" {
+		var err error
+		if v.Positions, err = actors.ParsePositions(id, len(v.Videos)); err != nil {
+			return malformed.because("The resume id is %v.", err)
+		}
+		v.Resume = true
+	}
+	return e.stream(ctx, v)
+}
+
+// stream opens a stream. The answer's head is written by the connection's
+// viewer; the request ends here.
+func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) error {
+	userID, err := e.readStream(ctx, &viewer)
 	if err != nil {
 		return err
 	}
@@ -39,46 +83,56 @@ func (e *Edge) streamVideo(ctx *fasthttp.RequestCtx) error {
 	return nil
 }
 
-// readStream reads what a client wants to watch, and who it is.
-func (e *Edge) readStream(ctx *fasthttp.RequestCtx) (v actors.ViewerConfig, userID string, err error) {
-	if v.LiveVideoID, err = liveVideoID(ctx); err != nil {
-		return v, "", err
-	}
+// readStream reads how a client wants to watch, and who it is.
+func (e *Edge) readStream(ctx *fasthttp.RequestCtx, v *actors.ViewerConfig) (userID string, err error) {
 	reader, err := e.auth.streamUser(ctx)
 	switch {
 	case err != nil:
-		return v, "", err
+		return "", err
 	case reader != nil:
 		userID = reader.id
 	case e.config.RequireTokenToRead:
-		return v, "", unauthorized.because("Reading needs a token here.")
-	}
-	if v.After, v.Resume, err = resumePoint(ctx); err != nil {
-		return v, "", err
+		return "", unauthorized.because("Reading needs a token here.")
 	}
 	if v.History, err = queryInt(ctx, "history", 0, actors.MaxHistory, 0); err != nil {
-		return v, "", err
+		return "", err
 	}
-	if err := e.mustExist(v.LiveVideoID); err != nil {
-		return v, "", err
+	if v.Rate, err = queryInt(ctx, "rate", 1, actors.MaxRate, 0); err != nil {
+		return "", err
+	}
+	for _, video := range append(v.Videos, v.LiveVideoID) {
+		if video == "" {
+			continue
+		}
+		if err := e.mustExist(video); err != nil {
+			return "", err
+		}
 	}
 	v.Chunked = ctx.Request.Header.IsHTTP11()
 	if acceptsGzip(string(ctx.Request.Header.Peek("Accept-Encoding"))) {
 		v.Encoding = actors.Gzip
 	}
-	return v, userID, nil
+	return userID, nil
 }
 
-// resumePoint gives the last comment that a client has. The header is what a
-// browser knows; it goes before the parameter, which the page wrote once.
-func resumePoint(ctx *fasthttp.RequestCtx) (after uint64, given bool, err error) {
-	header := ctx.Request.Header.Peek("Last-Event-ID")
-	if len(header) == 0 {
-		return queryID(ctx, "lastEventId")
+// resumeID gives what a client has got to, empty if it says nothing. The
+// header is what a browser knows; it goes before the parameter, which the page
+// wrote once.
+func resumeID(ctx *fasthttp.RequestCtx) string {
+	if header := ctx.Request.Header.Peek("Last-Event-ID"); len(header) > 0 {
+		return string(header)
 	}
-	after, err = actors.ParseID(string(header))
-	if err != nil {
-		return 0, false, malformed.because("Last-Event-ID: %v.", err)
+	return string(ctx.QueryArgs().Peek("lastEventId"))
+}
+
+// resumePoint gives the last comment that a client has.
+func resumePoint(ctx *fasthttp.RequestCtx) (after uint64, given bool, err error) {
+	id := resumeID(ctx)
+	if id == "" && !ctx.QueryArgs().Has("lastEventId") {
+		return 0, false, nil
+	}
+	if after, err = actors.ParseID(id); err != nil {
+		return 0, false, malformed.because("The resume id (Last-Event-ID or lastEventId): %v.", err)
 	}
 	return after, true, nil
 }
