@@ -1,0 +1,129 @@
+package httpedge
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/valyala/fasthttp"
+)
+
+func TestLiveVideoIDsAreAsTheContractSays(t *testing.T) {
+	for _, good := range []string{"a", "A-Z_09", strings.Repeat("x", maxLiveVideoID)} {
+		if !validLiveVideoID(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{"", "a b", "a,b", "弹幕", "a/b", "..", "a%20", "a\x00", strings.Repeat("x", maxLiveVideoID+1)} {
+		if validLiveVideoID(bad) {
+			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestMessagesAreTrimmedAndBounded(t *testing.T) {
+	for in, want := range map[string]string{
+		" hi \n": "hi", "弹幕": "弹幕", "a\n\tb": "a\n\tb", "\u3000宽\u3000": "宽",
+		strings.Repeat("弹", maxMessage):             strings.Repeat("弹", maxMessage),
+		" " + strings.Repeat("😀", maxMessage) + " ": strings.Repeat("😀", maxMessage),
+	} {
+		if got, err := cleanMessage(in); err != nil || got != want {
+			t.Errorf("%.20q became %.20q: %v", in, got, err)
+		}
+	}
+	for _, bad := range []string{"", " \n\t ", strings.Repeat("x", maxMessage+1), "a\x00b", "a\rb", "a\x1bb", "a\u0085b", "a\x7fb"} {
+		if got, err := cleanMessage(bad); err == nil {
+			t.Errorf("%.20q became %.20q", bad, got)
+		}
+	}
+}
+
+func TestHalfSurrogatePairsAreRefused(t *testing.T) {
+	for body, lone := range map[string]bool{
+		`{"m":"a"}`: false, `{"m":"\u5f39\u5e55"}`: false, `{"m":"\ud83d\ude00"}`: false, `{"m":"\\ud83d"}`: false, `{"m":"\n\ud83d\ude00\t"}`: false,
+		`{"m":"\ud83d"}`: true, `{"m":"\ude00"}`: true, `{"m":"\ud83dx"}`: true, `{"m":"\ud83d\n"}`: true, `{"m":"\ud83d\ud83d"}`: true, `{"m":"\ude00\ud83d"}`: true,
+	} {
+		if hasLoneSurrogate([]byte(body)) != lone {
+			t.Errorf("%s: %v", body, !lone)
+		}
+	}
+}
+
+// FuzzBody puts anything where a comment's JSON is expected: what is taken is
+// a message that may be kept.
+func FuzzBody(f *testing.F) {
+	for _, seed := range []string{`{"message":"hi"}`, `{"message":"\ud83d\ude00","parentId":"12"}`, `{"message":1}`, `[]`, `{}`, "{\"message\":\"\xff\"}", `{"message":"a"}{}`} {
+		f.Add([]byte(seed))
+	}
+	e := &Edge{config: Config{MaxBodyBytes: 8192}}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var ctx fasthttp.RequestCtx
+		ctx.Request.Header.SetContentType("application/json")
+		ctx.Request.SetBody(body)
+		var into commentBody
+		err := e.body(&ctx, &into)
+		var p *problem
+		if err != nil && !errors.As(err, &p) {
+			t.Fatalf("%q: %v is no problem", body, err)
+		}
+		if err != nil || into.Message == nil {
+			return
+		}
+		message, err := cleanMessage(*into.Message)
+		if err == nil && (!utf8.ValidString(message) || !json.Valid(body) || strings.ContainsAny(message, "\x00\r")) {
+			t.Errorf("%q was taken as %q", body, message)
+		}
+	})
+}
+
+// FuzzRequest sends anything as the path, query and headers of requests that
+// read.
+func FuzzRequest(f *testing.F) {
+	f.Add("/comments/v", "cursor=1&pageSize=5", "Last-Event-ID", "7")
+	f.Add("/comments/v/stream", "history=-1", "Accept-Encoding", "gzip;q=0")
+	f.Add("/stream", "videos=a,b", "Idempotency-Key", "x")
+	f.Fuzz(func(t *testing.T, path, query, header, value string) {
+		var ctx fasthttp.RequestCtx
+		ctx.Request.SetRequestURI(path + "?" + query)
+		ctx.Request.Header.Set(header, value)
+		if _, err := pageRange(&ctx); err != nil {
+			mustBeProblem(t, err)
+		}
+		if _, _, err := resumePoint(&ctx); err != nil {
+			mustBeProblem(t, err)
+		}
+		if key, err := idempotencyKey(&ctx); err != nil {
+			mustBeProblem(t, err)
+		} else if len(key) > maxIdempotencyKey {
+			t.Errorf("key %q was taken", key)
+		}
+		acceptsGzip(value)
+		wantsStream(&ctx)
+	})
+}
+
+func mustBeProblem(t *testing.T, err error) {
+	t.Helper()
+	var p *problem
+	if !errors.As(err, &p) || p.Status != fasthttp.StatusBadRequest {
+		t.Errorf("%v is not a 400", err)
+	}
+}
+
+func TestGzipIsOnlySentToThoseWhoTakeIt(t *testing.T) {
+	for header, want := range map[string]bool{
+		"gzip": true, "GZIP": true, "deflate, gzip": true, "gzip;q=0.5": true, "br, gzip ; q=1": true,
+		"": false, "identity": false, "gzip;q=0": false, "gzip; q=0.000": false, "xgzip": false, "br": false, "gzip;q=x": false,
+	} {
+		if acceptsGzip(header) != want {
+			t.Errorf("Accept-Encoding: %q: %v", header, !want)
+		}
+	}
+}
+
+func FuzzAcceptEncoding(f *testing.F) {
+	f.Add("gzip;q=1.0, *;q=0")
+	f.Fuzz(func(_ *testing.T, header string) { acceptsGzip(header) })
+}
