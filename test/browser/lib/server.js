@@ -1,0 +1,85 @@
+// The program under test: started on a free loopback port with a data folder of
+// its own, killed by its pid, everything removed afterwards.
+
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const BINARY = process.env.BARRAGE_BIN ?? fileURLToPath(new URL('../../../bin/barrage', import.meta.url));
+const READY_MS = 20_000;
+const LOG_KEPT = 20_000; // characters, shown when a start fails
+
+// BARRAGE_… variables are settings of the program; the tests give their own.
+const ENVIRONMENT = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('BARRAGE_')));
+
+const CONFIG = `auth:
+  guest: true
+`;
+
+export class Server {
+  #folder;
+  #process = null;
+  #log = '';
+
+  static async start() {
+    if (!existsSync(BINARY)) throw new Error(`no program at ${BINARY}: build it, or set BARRAGE_BIN`);
+    const server = new Server();
+    server.#folder = await mkdtemp(path.join(os.tmpdir(), 'barrage-browser-'));
+    server.port = await freePort();
+    server.base = `http://127.0.0.1:${server.port}`;
+    await writeFile(path.join(server.#folder, 'config.yaml'), CONFIG);
+    await server.resume();
+    return server;
+  }
+
+  // Starts the program again on the same port and data.
+  async resume() {
+    const [data, config] = ['data', 'config.yaml'].map((name) => path.join(this.#folder, name));
+    const args = ['serve', '--http', `127.0.0.1:${this.port}`, '--data', data, '--config', config];
+    this.#process = spawn(BINARY, args, { env: ENVIRONMENT, stdio: ['ignore', 'pipe', 'pipe'] });
+    const keep = (chunk) => (this.#log = (this.#log + chunk).slice(-LOG_KEPT));
+    this.#process.stdout.on('data', keep);
+    this.#process.stderr.on('data', keep);
+    for (const deadline = Date.now() + READY_MS; ; await pause(30)) {
+      if (await this.#ready()) return;
+      const gone = this.#process.exitCode ?? this.#process.signalCode;
+      if (gone === null && Date.now() < deadline) continue;
+      await this.stop();
+      throw new Error(`the program ${gone === null ? 'is not ready' : `ended (${gone})`}:\n${this.#log}`);
+    }
+  }
+
+  // kill -9, and wait until the process is gone.
+  async kill() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((done) => child.once('exit', done));
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  async stop() {
+    await this.kill();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #ready() {
+    return fetch(`${this.base}/readyz`).then((r) => r.ok, () => false);
+  }
+}
+
+function freePort() {
+  return new Promise((done, failed) => {
+    const probe = net.createServer();
+    probe.once('error', failed);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
