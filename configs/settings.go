@@ -1,0 +1,267 @@
+package configs
+
+import "strings"
+
+// EnvPrefix begins the name of every environment variable that is read.
+const EnvPrefix = "BARRAGE_"
+
+// Setting is one line of the table: all that is to be said of a setting.
+type Setting struct {
+	Key     string   // path in the YAML file, like "stream.heartbeat"
+	Flag    string   // name on the command line, without the dashes
+	Default string   // as one would write it
+	Help    string   // one line, no full stop
+	Choices []string // the only values, if they are few
+	Basic   bool     // shown in short help
+	Secret  bool     // never shown
+
+	min   float64           // least value of a number, size (bytes) or duration (seconds)
+	field func(*Config) any // where it goes; the type of the pointer is its kind
+}
+
+// Env is the name of the setting's environment variable.
+func (s Setting) Env() string {
+	return EnvPrefix + strings.ToUpper(strings.ReplaceAll(s.Key, ".", "_"))
+}
+
+// Section is the part of the key before its dot, or "" at the top.
+func (s Setting) Section() string {
+	section, _, found := strings.Cut(s.Key, ".")
+	if !found {
+		return ""
+	}
+	return section
+}
+
+// Settings answers the table, in the order of the documentation.
+func Settings() []Setting {
+	return append([]Setting(nil), settings...)
+}
+
+func settingOf(key string) (Setting, bool) {
+	for _, s := range settings {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+// mostHistory comments may be asked for when a stream opens, so memory must
+// hold them.
+const mostHistory = 200
+
+var settings = withFlags([]Setting{
+	{
+		Key: "data", Default: "./data", Basic: true,
+		Help:  "folder that holds everything kept: journal, history and the generated secret",
+		field: func(c *Config) any { return &c.Data },
+	},
+	{
+		Key: "log_level", Default: "info", Basic: true, Choices: []string{"debug", "info", "warn", "error"},
+		Help:  "least level that is logged",
+		field: func(c *Config) any { return &c.LogLevel },
+	},
+	{
+		Key: "log_format", Default: "text", Choices: []string{"text", "json"},
+		Help:  "how log lines are written",
+		field: func(c *Config) any { return &c.LogFormat },
+	},
+	{
+		Key: "drain_timeout", Default: "10s",
+		Help:  "longest time a shutdown may take to end streams and write everything out",
+		field: func(c *Config) any { return &c.DrainTimeout },
+	},
+
+	{
+		Key: "http.addr", Flag: "http", Default: "127.0.0.1:8080", Basic: true,
+		Help:  "address to listen on, host:port",
+		field: func(c *Config) any { return &c.HTTP.Addr },
+	},
+	{
+		Key: "http.cors_origins", Default: "",
+		Help:  "origins whose pages may call this node: a list of scheme://host[:port], or * for all",
+		field: func(c *Config) any { return &c.HTTP.CORSOrigins },
+	},
+	{
+		Key: "http.max_body_bytes", Default: "8KiB", min: 1,
+		Help:  "largest request body",
+		field: func(c *Config) any { return &c.HTTP.MaxBodyBytes },
+	},
+
+	{
+		Key: "auth.jwt_secret", Flag: "jwt-secret", Default: "", Basic: true, Secret: true,
+		Help:  "key that signs and checks HS256 tokens; empty: the one kept in the data folder, made at first start",
+		field: func(c *Config) any { return &c.Auth.JWTSecret },
+	},
+	{
+		Key: "auth.guest", Default: "false", Basic: true,
+		Help:  "let anyone get a viewer token by POST /guest with a name",
+		field: func(c *Config) any { return &c.Auth.Guest },
+	},
+	{
+		Key: "auth.require_token_to_read", Default: "false",
+		Help:  "refuse history and streams to whoever has no token",
+		field: func(c *Config) any { return &c.Auth.RequireTokenToRead },
+	},
+	{
+		Key: "auth.cookie_name", Default: "session",
+		Help:  "cookie that may carry the token",
+		field: func(c *Config) any { return &c.Auth.CookieName },
+	},
+
+	{
+		Key: "limits.posts_per_second", Default: "10",
+		Help:  "comments a second of one user; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.PostsPerSecond },
+	},
+	{
+		Key: "limits.posts_burst", Default: "30", min: 1,
+		Help:  "comments a user may post at once after a pause",
+		field: func(c *Config) any { return &c.Limits.PostsBurst },
+	},
+	{
+		Key: "limits.reactions_per_second", Default: "20",
+		Help:  "reactions a second of one user; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReactionsPerSecond },
+	},
+	{
+		Key: "limits.reactions_burst", Default: "100", min: 1,
+		Help:  "reactions a user may send at once after a pause",
+		field: func(c *Config) any { return &c.Limits.ReactionsBurst },
+	},
+	{
+		Key: "limits.posts_per_second_per_address", Default: "0",
+		Help:  "comments a second of one IP address; 0: no limit, as many viewers may share one",
+		field: func(c *Config) any { return &c.Limits.PostsPerSecondPerAddress },
+	},
+	{
+		Key: "limits.streams_per_node", Default: "0",
+		Help:  "streams open at once; 0: as many as the process may open files, less a reserve",
+		field: func(c *Config) any { return &c.Limits.StreamsPerNode },
+	},
+	{
+		Key: "limits.streams_per_address", Default: "0",
+		Help:  "streams open at once from one IP address; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.StreamsPerAddress },
+	},
+	{
+		Key: "limits.streams_per_user", Default: "0",
+		Help:  "streams open at once of one user; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.StreamsPerUser },
+	},
+	{
+		Key: "limits.joins_per_second", Default: "0",
+		Help:  "new streams a second; the rest is told to come back a little later; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.JoinsPerSecond },
+	},
+
+	{
+		Key: "stream.heartbeat", Default: "15s", min: 0.01,
+		Help:  "silence on a stream after which a comment line keeps it alive",
+		field: func(c *Config) any { return &c.Stream.Heartbeat },
+	},
+	{
+		Key: "stream.retry", Default: "2s", min: 0.001,
+		Help:  "least time after which a client that lost its stream comes back",
+		field: func(c *Config) any { return &c.Stream.Retry },
+	},
+	{
+		Key: "stream.retry_jitter", Default: "2s",
+		Help:  "random time added to stream.retry, so that not all clients come back at once",
+		field: func(c *Config) any { return &c.Stream.RetryJitter },
+	},
+	{
+		Key: "stream.frame_interval", Default: "10ms",
+		Help:  "least time between two frames of a live video; comments in between share one; 0: none",
+		field: func(c *Config) any { return &c.Stream.FrameInterval },
+	},
+	{
+		Key: "stream.ring_comments", Default: "2000", min: mostHistory,
+		Help:  "recent comments of a live video kept ready for streams that resume",
+		field: func(c *Config) any { return &c.Stream.RingComments },
+	},
+	{
+		Key: "stream.ring_bytes", Default: "8MiB", min: 1024,
+		Help:  "most bytes those comments may take",
+		field: func(c *Config) any { return &c.Stream.RingBytes },
+	},
+	{
+		Key: "stream.replay_limit", Default: "10000", min: 1,
+		Help:  "most comments a resumed stream replays; what is older is told by a gap event",
+		field: func(c *Config) any { return &c.Stream.ReplayLimit },
+	},
+	{
+		Key: "stream.lag_bytes", Default: "1MiB", min: 1024,
+		Help:  "a viewer with more bytes than this waiting has fallen behind",
+		field: func(c *Config) any { return &c.Stream.LagBytes },
+	},
+	{
+		Key: "stream.lag_time", Default: "10s", min: 0.01,
+		Help:  "a viewer whose oldest waiting frame is older than this has fallen behind",
+		field: func(c *Config) any { return &c.Stream.LagTime },
+	},
+	{
+		Key: "stream.slow_viewer", Default: SlowViewerGap, Choices: []string{SlowViewerGap, SlowViewerClose},
+		Help:  "what a viewer that fell behind gets: a gap event and the newest, or the end of its stream",
+		field: func(c *Config) any { return &c.Stream.SlowViewer },
+	},
+	{
+		Key: "stream.send_buffer", Default: "16KiB",
+		Help:  "kernel send buffer of a stream; 0: the system's default",
+		field: func(c *Config) any { return &c.Stream.SendBuffer },
+	},
+	{
+		Key: "stream.user_timeout", Default: "30s",
+		Help:  "time without acknowledgement after which a connection counts as dead; 0: the system's default",
+		field: func(c *Config) any { return &c.Stream.UserTimeout },
+	},
+
+	{
+		Key: "journal.max_bytes", Default: "10GiB", min: 1 << 20,
+		Help:  "most bytes the journal may grow to while the history store is away; posts answer 503 beyond",
+		field: func(c *Config) any { return &c.Journal.MaxBytes },
+	},
+	{
+		Key: "journal.segment_bytes", Default: "64MiB", min: 64 << 10,
+		Help:  "size of one journal file",
+		field: func(c *Config) any { return &c.Journal.SegmentBytes },
+	},
+	{
+		Key: "journal.free_reserve_bytes", Default: "64MiB", min: 1,
+		Help:  "posts answer 503 while the disk has less than this free",
+		field: func(c *Config) any { return &c.Journal.FreeReserveBytes },
+	},
+
+	{
+		Key: "store.cache_bytes", Default: "32MiB", min: 1 << 20,
+		Help:  "memory for blocks of history",
+		field: func(c *Config) any { return &c.Store.CacheBytes },
+	},
+
+	{
+		Key: "videos.autocreate", Default: "true",
+		Help:  "a live video exists from its first use; otherwise an unknown one is 404",
+		field: func(c *Config) any { return &c.Videos.Autocreate },
+	},
+	{
+		Key: "videos.recent_comments", Default: "2000", min: mostHistory,
+		Help:  "recent comments of a live video that its owner keeps in memory",
+		field: func(c *Config) any { return &c.Videos.RecentComments },
+	},
+	{
+		Key: "videos.idle_after", Default: "10m", min: 0.01,
+		Help:  "a live video that nobody uses leaves memory after this",
+		field: func(c *Config) any { return &c.Videos.IdleAfter },
+	},
+})
+
+// withFlags names the flags of the settings that have no shorter one.
+func withFlags(table []Setting) []Setting {
+	for i, s := range table {
+		if s.Flag == "" {
+			table[i].Flag = strings.NewReplacer(".", "-", "_", "-").Replace(s.Key)
+		}
+	}
+	return table
+}
