@@ -1,0 +1,61 @@
+# `make help` lists what there is.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -X main.version=$(VERSION)
+
+# Tools are built once for each state of their pins, outside of the repository.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/barrage
+TOOLS := $(CACHE)/tools-$(shell cksum < tools/go.mod | cut -d' ' -f1)
+
+# Tests may mount file systems where they run as root.
+export BARRAGE_SERVERS ?= 1
+TESTFLAGS ?=
+
+.PHONY: help build run test race lint fmt vuln fuzz bench proto clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/barrage
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/barrage ./cmd/barrage
+
+run: build ## serve on http://127.0.0.1:8080 with configs/laptop.yaml
+	env -u BARRAGE_SERVERS bin/barrage serve --config configs/laptop.yaml
+
+test: build ## vet and all tests: Go, Chromium, Firefox, Node clients
+	go vet ./...
+	tools/scripts/go-tests $(TESTFLAGS) ./...
+	tools/scripts/browser-tests
+
+race: ## Go tests under the race detector, the shorter form
+	tools/scripts/go-tests -race -short $(TESTFLAGS) ./...
+
+lint: $(TOOLS)/golangci-lint ## golangci-lint with .golangci.yml
+	$(TOOLS)/golangci-lint run ./...
+
+fmt: $(TOOLS)/gofumpt ## format the Go files
+	$(TOOLS)/gofumpt -l -w .
+
+vuln: $(TOOLS)/govulncheck ## known vulnerabilities in what is called
+	$(TOOLS)/govulncheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME=20s
+	tools/scripts/fuzz
+
+bench: ## Go benchmarks; `bin/barrage bench --help` measures a whole node
+	go test -run '^$$' -bench . -benchmem ./...
+
+proto: $(TOOLS)/protoc-gen-go ## generate *.pb.go anew
+	tools/scripts/install-packages protoc=protobuf-compiler
+	PATH='$(TOOLS)':"$$PATH" protoc -I . --go_out=. --go_opt=module=barrage persistence/records/records.proto
+	PATH='$(TOOLS)':"$$PATH" protoc -I actors/wire -I "$$(go list -m -f '{{.Dir}}' github.com/asynkron/protoactor-go)/actor" \
+		--go_out=. --go_opt=module=barrage --go_opt=Mactor.proto=github.com/asynkron/protoactor-go/actor wire.proto
+
+clean: ## remove what was built
+	rm -rf bin
+
+tool = $(1): tools/go.mod tools/go.sum; go -C tools build -trimpath -o '$(1)' $(2)
+$(eval $(call tool,$(TOOLS)/golangci-lint,github.com/golangci/golangci-lint/v2/cmd/golangci-lint))
+$(eval $(call tool,$(TOOLS)/gofumpt,mvdan.cc/gofumpt))
+$(eval $(call tool,$(TOOLS)/govulncheck,golang.org/x/vuln/cmd/govulncheck))
+$(eval $(call tool,$(TOOLS)/protoc-gen-go,google.golang.org/protobuf/cmd/protoc-gen-go))

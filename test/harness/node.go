@@ -1,0 +1,225 @@
+package harness
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Patience is how long anything that must happen may take. It is generous, as
+// tests share their machine.
+const Patience = 60 * time.Second
+
+// Node is a barrage process and its data folder.
+type Node struct {
+	URL  string
+	Addr string
+	Data string
+
+	t      testing.TB
+	args   []string
+	env    []string
+	logs   *logBuffer
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when cmd is gone
+}
+
+// Option changes how a node is started.
+type Option func(*Node)
+
+// Flags adds command line flags to `barrage serve`.
+func Flags(flags ...string) Option {
+	return func(n *Node) { n.args = append(n.args, flags...) }
+}
+
+// Env adds environment variables, like "BARRAGE_LOG_LEVEL=debug".
+func Env(vars ...string) Option {
+	return func(n *Node) { n.env = append(n.env, vars...) }
+}
+
+// DataFolder uses an existing folder instead of a new one.
+func DataFolder(dir string) Option {
+	return func(n *Node) { n.Data = dir }
+}
+
+// New prepares a node without starting it.
+func New(t testing.TB, options ...Option) *Node {
+	t.Helper()
+	n := &Node{t: t, Addr: freeAddr(t), logs: new(logBuffer)}
+	n.URL = "http://" + n.Addr
+	for _, option := range options {
+		option(n)
+	}
+	if n.Data == "" {
+		n.Data = filepath.Join(t.TempDir(), "data")
+	}
+	t.Cleanup(n.cleanUp)
+	return n
+}
+
+// Start starts a node and waits until it serves.
+func Start(t testing.TB, options ...Option) *Node {
+	t.Helper()
+	n := New(t, options...)
+	n.Start()
+	return n
+}
+
+// Start starts the process and waits until it serves.
+func (n *Node) Start() {
+	n.t.Helper()
+	n.Launch()
+	n.WaitReady()
+}
+
+// Launch starts the process without waiting.
+func (n *Node) Launch() {
+	n.t.Helper()
+	args := append([]string{"serve", "--http", n.Addr, "--data", n.Data, "--log-level", "debug"}, n.args...)
+	cmd := Command(n.t, args...)
+	cmd.Env = append(cmd.Env, n.env...)
+	cmd.Stdout, cmd.Stderr = n.logs, n.logs
+	if err := cmd.Start(); err != nil {
+		n.t.Fatalf("starting the node: %v", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // the state is read from cmd.ProcessState
+		close(exited)
+	}()
+	n.cmd, n.exited = cmd, exited
+}
+
+// WaitReady asks /readyz until it answers 200.
+func (n *Node) WaitReady() {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	for {
+		select {
+		case <-n.exited:
+			n.t.Fatalf("the node ended before it served: %s", n.cmd.ProcessState)
+		case <-ctx.Done():
+			n.t.Fatalf("the node did not serve within %s", Patience)
+		case <-time.After(5 * time.Millisecond):
+		}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/readyz", http.NoBody)
+		if err != nil {
+			n.t.Fatal(err)
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			continue
+		}
+		_ = res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			return
+		}
+	}
+}
+
+// PID is the process's id.
+func (n *Node) PID() int { return n.cmd.Process.Pid }
+
+// Kill ends the process as a crash would.
+func (n *Node) Kill() {
+	n.t.Helper()
+	n.signal(syscall.SIGKILL)
+	n.Wait()
+}
+
+// Terminate asks the process to end and answers its exit status.
+func (n *Node) Terminate() int {
+	n.t.Helper()
+	n.signal(syscall.SIGTERM)
+	return n.Wait()
+}
+
+// Wait waits for the process to end and answers its exit status, -1 if a
+// signal ended it.
+func (n *Node) Wait() int {
+	n.t.Helper()
+	select {
+	case <-n.exited:
+	case <-time.After(Patience):
+		n.t.Fatalf("the node did not end within %s", Patience)
+	}
+	return n.cmd.ProcessState.ExitCode()
+}
+
+// Exited is closed once the process has ended.
+func (n *Node) Exited() <-chan struct{} { return n.exited }
+
+// Restart ends the process in the orderly way and starts it again, at the
+// same address and with the same data.
+func (n *Node) Restart() {
+	n.t.Helper()
+	if status := n.Terminate(); status != 0 {
+		n.t.Errorf("the node ended with status %d", status)
+	}
+	n.Start()
+}
+
+// Logs is all that the node has written.
+func (n *Node) Logs() string { return n.logs.String() }
+
+func (n *Node) signal(s syscall.Signal) {
+	n.t.Helper()
+	if err := n.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		n.t.Fatalf("%s to the node: %v", s, err)
+	}
+}
+
+func (n *Node) cleanUp() {
+	if n.cmd != nil {
+		n.Kill()
+	}
+	if n.t.Failed() {
+		n.t.Logf("the end of the log of the node at %s:\n%s", n.Addr, n.logs.tail(logLinesShown))
+	}
+}
+
+// Command makes a run of the binary, without the BARRAGE_ variables that there
+// are around the tests.
+func Command(t testing.TB, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(Binary(t), args...)
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "BARRAGE_") })
+	cmd.SysProcAttr = diesWithTests()
+	return cmd
+}
+
+// Ports of nodes: below those that Linux gives to outgoing connections, so
+// that a node which restarts finds its port still free.
+const (
+	firstPort = 20000
+	ports     = 12000
+)
+
+func freeAddr(t testing.TB) string {
+	t.Helper()
+	for i := range ports {
+		port := firstPort + (os.Getpid()*997+i+int(portsGiven.Add(1)))%ports
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		listener, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return addr
+	}
+	t.Fatal("no port is free")
+	return ""
+}
