@@ -35,7 +35,6 @@ func BenchmarkViewers(b *testing.B) {
 }
 
 func benchmarkViewers(b *testing.B, viewers, rooms int) {
-	defer debug.SetGCPercent(debug.SetGCPercent(50)) // as a node has it
 	n := newTestNode(b, func(c *Config) { c.Heartbeat = time.Hour })
 	var frames atomic.Int64
 	before := heap()

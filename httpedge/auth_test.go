@@ -56,6 +56,32 @@ func TestOnlyGoodTokensAreTaken(t *testing.T) {
 	}
 }
 
+func TestARememberedTokenStillExpires(t *testing.T) {
+	a := &authenticator{secret: []byte("secret"), cors: newCORS(nil)}
+	token, err := a.sign(&user{id: "ann"}, time.Second, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := a.verify(token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := a.verify(token); err != nil || again != first {
+		t.Errorf("a good token is not remembered: %v, %v", again, err)
+	}
+	if until := a.verified[token].until; time.Until(until) > time.Second {
+		t.Errorf("a token that is good for a second is remembered until %v", until)
+	}
+	a.verified[token] = verifiedUser{first, time.Now()}
+	deadline := time.Now().Add(10 * time.Second)
+	for err == nil && time.Now().Before(deadline) {
+		_, err = a.verify(token)
+	}
+	if err == nil {
+		t.Error("an expired token is still good")
+	}
+}
+
 func TestACookieIsNoGoodForOtherSitesPages(t *testing.T) {
 	a := &authenticator{secret: []byte("secret"), cookie: "session", cors: newCORS([]string{"https://friend.example"})}
 	token, err := a.sign(&user{id: "ann", role: roleViewer}, time.Hour, time.Now())

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"runtime/debug"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -25,16 +24,10 @@ import (
 	"barrage/persistence/journal"
 )
 
-// gcPercent lets the heap grow to so much above what is live before it is
-// collected. A node with a million viewers has a large live heap that hardly
-// changes, so the default of 100 would be memory for nothing.
-const gcPercent = 50
-
 // Run runs a node until ctx ends. Then it drains: streams are told to come
 // back elsewhere, what is answered is written out. It returns nil if that is
 // done within the config's deadline.
 func Run(ctx context.Context, cfg *configs.Config, log *slog.Logger) error {
-	debug.SetGCPercent(gcPercent)
 	lock, err := datadir.Acquire(cfg.Data)
 	if err != nil {
 		return err
