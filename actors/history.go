@@ -20,7 +20,7 @@ type History struct {
 // number of rows is r.Limit unless the range has no more.
 func (h *History) Rows(ctx context.Context, liveVideoID string, r persistence.Range) ([]*wire.Row, error) {
 	memory, err := h.recent(ctx, liveVideoID, &wire.ReadRecent{
-		After: r.After, Before: r.Before, Limit: uint32(r.Limit), Desc: r.Desc, ParentId: r.Parent, //nolint:gosec // limits are small
+		After: r.After, Before: r.Before, Limit: uint32(r.Limit), Desc: r.Desc, ParentId: r.Parent,
 	})
 	if err != nil {
 		return nil, err

@@ -93,7 +93,7 @@ func heap() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // bytes of memory
+	return int64(m.HeapAlloc)
 }
 
 // longestPause is the longest of the last garbage collections' pauses.

@@ -91,7 +91,7 @@ func (r *relay) open(v *viewer, after uint64, frames []*Frame) {
 }
 
 func (r *relay) countViewer(change int) {
-	r.viewers.own = uint64(int(r.viewers.own) + change) //nolint:gosec // never negative
+	r.viewers.own = uint64(int(r.viewers.own) + change)
 	r.reportViewers()
 }
 

@@ -16,7 +16,7 @@ func (alone) StartMember(c *cluster.Cluster) error {
 		return fmt.Errorf("address of the node: %w", err)
 	}
 	c.MemberList.UpdateClusterTopology(cluster.Members{{
-		Id: c.ActorSystem.ID, Host: host, Port: int32(port), Kinds: c.GetClusterKinds(), //nolint:gosec // a port
+		Id: c.ActorSystem.ID, Host: host, Port: int32(port), Kinds: c.GetClusterKinds(),
 	}})
 	return nil
 }

@@ -99,7 +99,7 @@ func (a *authenticator) of(ctx *fasthttp.RequestCtx, inQuery string) (*user, err
 		}
 		return a.verify(string(cookie))
 	}
-	return nil, nil //nolint:nilnil // nobody in particular
+	return nil, nil // nobody in particular
 }
 
 // needed gives who makes a request that nobody may make without a token.

@@ -90,12 +90,12 @@ func (e *Edge) readPost(ctx *fasthttp.RequestCtx, author *user) (*wire.PostComme
 // answered before, as far as the store knows; nil if it doesn't.
 func (e *Edge) keptAnswer(ctx context.Context, video string, post *wire.PostComment) (*wire.Row, error) {
 	if post.IdempotencyKey == "" {
-		return nil, nil //nolint:nilnil // no key, no answer
+		return nil, nil // no key, no answer
 	}
 	kept, err := e.config.Store.KeptAnswer(ctx, video, post.UserId, post.IdempotencyKey)
 	switch {
 	case errors.Is(err, persistence.ErrNotFound):
-		return nil, nil //nolint:nilnil // a new key
+		return nil, nil // a new key
 	case err != nil:
 		return nil, fmt.Errorf("looking up an idempotency key: %w", err)
 	case string(kept.BodyDigest) != string(actors.BodyDigest(post.Message, post.ParentId)):

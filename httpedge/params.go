@@ -108,7 +108,7 @@ func (e *Edge) body(ctx *fasthttp.RequestCtx, into any) error {
 	if err := decoder.Decode(into); err != nil {
 		return malformed.because("The body is not the JSON that is expected here: %v.", jsonError(err))
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // as documented
+	if _, err := decoder.Token(); err != io.EOF { // as documented
 		return malformed.because("The body has more than one JSON value.")
 	}
 	if hasLoneSurrogate(body) {

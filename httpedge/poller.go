@@ -50,7 +50,7 @@ func newPoller() (*poller, error) {
 		_ = unix.Close(epoll)
 		return nil, fmt.Errorf("eventfd: %w", err)
 	}
-	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)} //nolint:gosec // a file descriptor
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(wake)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, wake, &event); err != nil {
 		_ = unix.Close(epoll)
 		_ = unix.Close(wake)
@@ -165,7 +165,7 @@ func (p *poller) watch(s *streamConn) error {
 	p.streams[s.fd] = s
 	// Edge-triggered: one event when the client hangs up, and one each time
 	// that it takes bytes again after it took none.
-	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(s.fd), Pad: s.serial} //nolint:gosec // a file descriptor
+	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(s.fd), Pad: s.serial}
 	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}

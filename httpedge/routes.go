@@ -20,7 +20,7 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.SaveMatchedRoutePath = false
 	r.HandleOPTIONS = false
-	r.NotFound = e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+	r.NotFound = e.endpoint(func(*fasthttp.RequestCtx) error {
 		return notFound.because("There is nothing at this path.")
 	})
 	r.MethodNotAllowed = e.endpoint(func(ctx *fasthttp.RequestCtx) error {

@@ -87,7 +87,7 @@ type bucket uint32
 
 func bucketOf(ms int64) bucket {
 	n := ms / persistence.IdempotencyKeyRetention.Milliseconds()
-	return bucket(max(0, min(n, math.MaxUint32-1))) //nolint:gosec // within bounds
+	return bucket(max(0, min(n, math.MaxUint32-1)))
 }
 
 func keptPrefix(b []byte, in bucket) []byte {

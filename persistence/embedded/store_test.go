@@ -67,9 +67,17 @@ func TestIdsAtTheEndsOfTheirRange(t *testing.T) {
 	apply(t, s, all)
 	m := newModel(all)
 	for _, r := range []persistence.Range{
-		{Limit: 9}, {Limit: 9, Desc: true}, {Limit: 9, After: math.MaxUint64}, {Limit: 9, After: math.MaxUint64 - 1},
-		{Limit: 9, Before: 1}, {Limit: 9, Before: 2}, {Limit: 9, After: 5, Before: 5}, {Limit: 9, After: 6, Before: 5},
-		{Limit: 9, After: math.MaxUint64 - 1, Before: math.MaxUint64}, {Limit: 9, Before: math.MaxUint64, Desc: true}, {},
+		{Limit: 9},
+		{Limit: 9, Desc: true},
+		{Limit: 9, After: math.MaxUint64},
+		{Limit: 9, After: math.MaxUint64 - 1},
+		{Limit: 9, Before: 1},
+		{Limit: 9, Before: 2},
+		{Limit: 9, After: 5, Before: 5},
+		{Limit: 9, After: 6, Before: 5},
+		{Limit: 9, After: math.MaxUint64 - 1, Before: math.MaxUint64},
+		{Limit: 9, Before: math.MaxUint64, Desc: true},
+		{},
 	} {
 		checkPage(t, s, m, "v", r)
 	}

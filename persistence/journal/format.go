@@ -108,7 +108,7 @@ func decodeCommitHeader(b []byte, salt uint32) (commitHeader, bool) {
 // wrong place is not taken for another.
 func recordCRC(salt uint32, lsn persistence.LSN, payload []byte) uint32 {
 	var b [12]byte
-	le.PutUint32(b[:], uint32(len(payload))) //nolint:gosec // bounded by MaxRecordBytes
+	le.PutUint32(b[:], uint32(len(payload)))
 	le.PutUint64(b[4:], uint64(lsn))
 	return crc32.Update(crc32.Update(salt, castagnoli, b[:]), castagnoli, payload)
 }

@@ -36,5 +36,5 @@ func freeBytes(dir string) (int64, error) {
 	if err := unix.Statfs(dir, &s); err != nil {
 		return 0, os.NewSyscallError("statfs", err)
 	}
-	return int64(s.Bavail) * s.Bsize, nil //nolint:gosec // no disk has 2^63 bytes
+	return int64(s.Bavail) * s.Bsize, nil
 }

@@ -83,7 +83,7 @@ func (q *queue) copy(payload []byte, size int, sink persistence.Sink) error {
 		return fmt.Errorf("journal: %d bytes wait already: %w", q.bytes, persistence.ErrUnavailable)
 	}
 	c := q.last(size)
-	c.buf = le.AppendUint32(c.buf, uint32(len(payload))) //nolint:gosec // bounded by MaxRecordBytes
+	c.buf = le.AppendUint32(c.buf, uint32(len(payload)))
 	c.buf = append(c.buf, 0, 0, 0, 0)
 	c.buf = append(c.buf, payload...)
 	c.count++
@@ -153,7 +153,7 @@ func (q *queue) whenDone() <-chan struct{} {
 // openBarriers is called with mu held. Records are done in the order in which
 // they were added, so barriers open in the order in which they were set.
 func (q *queue) openBarriers() {
-	done := q.added - uint64(q.records) //nolint:gosec // never negative
+	done := q.added - uint64(q.records)
 	for len(q.barrier) > 0 && q.barrier[0].records <= done {
 		close(q.barrier[0].open)
 		q.barrier = q.barrier[1:]

@@ -22,7 +22,7 @@ func (t *tally) tell(runs []run, first persistence.LSN, err error) {
 	}
 	next := first
 	for _, r := range runs {
-		next += persistence.LSN(r.n) //nolint:gosec // a count is not negative
+		next += persistence.LSN(r.n)
 		i, ok := t.index[r.sink]
 		if !ok {
 			i = len(t.sums)

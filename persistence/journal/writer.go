@@ -73,13 +73,13 @@ func (j *Journal) commit(c *chunk) error {
 
 	j.mu.Lock()
 	a.end += int64(len(c.buf))
-	a.last += persistence.LSN(c.count) //nolint:gosec // a count is not negative
+	a.last += persistence.LSN(c.count)
 	j.durable = a.last
 	j.announce()
 	j.mu.Unlock()
 
 	j.w.delay = 0
-	j.records.Add(uint64(c.count)) //nolint:gosec // a count is not negative
+	j.records.Add(uint64(c.count))
 	j.commits.Add(1)
 	j.w.tally.tell(c.runs, first, nil)
 	j.cfg.Events.Committed(c.count, len(c.buf), took)
@@ -90,7 +90,7 @@ func (j *Journal) commit(c *chunk) error {
 // finish fills in what depends on the position: the header and the sums.
 func (c *chunk) finish(first persistence.LSN, salt uint32) {
 	body := c.buf[commitHeaderSize:]
-	commitHeader{count: uint32(c.count), first: first, bytes: uint32(len(body))}.put(c.buf, salt) //nolint:gosec // bounded by maxCommitBytes
+	commitHeader{count: uint32(c.count), first: first, bytes: uint32(len(body))}.put(c.buf, salt)
 	for lsn := first; len(body) > 0; lsn++ {
 		n := recordHeaderSize + int(le.Uint32(body))
 		le.PutUint32(body[4:], recordCRC(salt, lsn, body[recordHeaderSize:n]))

@@ -4,18 +4,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
 	"barrage/test/harness"
 )
 
-func openBundle(t *testing.T, n *harness.Node, query, lastID string) *harness.Stream {
+// openBundle opens one stream over several live videos and reads its retry
+// line.
+func openBundle(t *testing.T, n *harness.Node, query string, header http.Header) *harness.Stream {
 	t.Helper()
-	var header http.Header
-	if lastID != "" {
-		header = harness.Header("Last-Event-ID", lastID)
-	}
 	s, err := n.Anyone().Open(t.Context(), "/stream?"+query, header)
 	if err != nil {
 		t.Fatal(err)
@@ -27,102 +26,134 @@ func openBundle(t *testing.T, n *harness.Node, query, lastID string) *harness.St
 	return s
 }
 
-// untilComment gives the next comment and the resume id that comes with it.
-func untilComment(t *testing.T, s *harness.Stream) (harness.Comment, string) {
-	t.Helper()
-	e, err := s.Until(harness.IsComment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var c harness.Comment
-	if err := json.Unmarshal([]byte(e.Data), &c); err != nil {
-		t.Fatal(err)
-	}
-	return c, e.ID
+// longestSafeID is the most bytes of a Last-Event-ID that browsers send to
+// another origin without asking first (the Fetch standard, "CORS-safelisted
+// request-header"), and isUnsafe the characters that they ask for.
+const longestSafeID = 128
+
+func isUnsafe(r rune) bool {
+	return r < ' ' || r > '~' || strings.ContainsRune(`"():<>?@[\]{}`, r)
 }
 
-func TestSeveralVideosOverOneConnectionResumeTogether(t *testing.T) {
+// readBundle reads n comments and answers them with the last event id. Order
+// is only promised within a live video.
+func readBundle(t *testing.T, s *harness.Stream, n int) (byVideo map[string][]harness.Comment, lastID string) {
+	t.Helper()
+	byVideo = map[string][]harness.Comment{}
+	for range n {
+		e, err := s.Until(func(e harness.Event) bool { return harness.IsComment(e) || e.Name == "gap" })
+		if err != nil || e.Name == "gap" {
+			t.Fatalf("%+v, %v, after %v", e, err, byVideo)
+		}
+		var c harness.Comment
+		if err := json.Unmarshal([]byte(e.Data), &c); err != nil {
+			t.Fatal(err)
+		}
+		if len(e.ID) > longestSafeID || strings.ContainsFunc(e.ID, isUnsafe) {
+			t.Errorf("the id %q makes browsers ask before they come back", e.ID)
+		}
+		byVideo[c.LiveVideoID], lastID = append(byVideo[c.LiveVideoID], c), e.ID
+	}
+	return byVideo, lastID
+}
+
+func TestSeveralLiveVideosOverOneStreamResumeWhole(t *testing.T) {
 	n := harness.Start(t)
 	ops := n.User("ops", "admin")
-	s := openBundle(t, n, "videos=red,blue,green,blue", "")
-	if e, err := s.Until(harness.Named("viewers")); err != nil || !strings.Contains(e.Data, `"liveVideoId"`) {
-		t.Fatalf("got %+v, %v", e, err)
-	}
-	var all []harness.Comment
-	for i := range 12 {
-		all = append(all, post(t, ops, []string{"red", "blue", "green"}[i%3], fmt.Sprint(i)))
-	}
-	var ids []string
-	for i := range all {
-		c, id := untilComment(t, s)
-		if c != all[i] || id == c.ID || len(id) > 128 {
-			t.Errorf("comment %d: got %+v with the resume id %q", i, c, id)
+	for _, encoding := range []string{"identity", "gzip"} {
+		header := harness.Header("Accept-Encoding", encoding)
+		want := map[string][]harness.Comment{}
+		say := func(video string) {
+			want[video] = append(want[video], post(t, ops, video, fmt.Sprint(len(want[video]))))
 		}
-		ids = append(ids, id)
-	}
-	if err := ops.Delete(t.Context(), "red", all[0].ID); err != nil {
-		t.Fatal(err)
-	}
-	e, err := s.Until(harness.Named("delete"))
-	var deleted struct{ ID, LiveVideoID string }
-	if err != nil || json.Unmarshal([]byte(e.Data), &deleted) != nil || deleted.ID != all[0].ID || deleted.LiveVideoID != "red" {
-		t.Errorf("got %+v, %v", e, err)
-	}
-	s.Close()
-	n.Restart()
-	again := openBundle(t, n, "videos=green,red,blue", ids[4])
-	for i := 5; i < len(all); i++ {
-		if c, _ := untilComment(t, again); c != all[i] {
-			t.Errorf("resumed behind 4: got %+v, not %+v", c, all[i])
+		expect := func(when string, got map[string][]harness.Comment) {
+			t.Helper()
+			for _, video := range []string{"a", "b", "c"} {
+				if messages(got[video]) != messages(want[video]) {
+					t.Errorf("%s %s: %s got %q, want %q", encoding, when, video, messages(got[video]), messages(want[video]))
+				}
+			}
+			clear(want)
 		}
-	}
-	last := openBundle(t, n, "history=3&videos=red,green,blue", "")
-	for i := 9; i < 12; i++ {
-		if c, _ := untilComment(t, last); c != all[i] {
-			t.Errorf("history=3: got %+v, not %+v", c, all[i])
+		s := openBundle(t, n, "videos=a,b,c", header)
+		for i := range 30 {
+			say([]string{"a", "b", "c"}[i%3])
 		}
-	}
-}
-
-func TestVideosOfAStreamAreChecked(t *testing.T) {
-	n := harness.Start(t)
-	many := strings.TrimSuffix(strings.Repeat("v%d,", 21), ",")
-	for i := range 21 {
-		many = strings.Replace(many, "%d", fmt.Sprint(i), 1)
-	}
-	twenty := many[:strings.LastIndex(many, ",")]
-	for query, status := range map[string]int{
-		"": 400, "videos=": 400, "videos=a,,b": 400, "videos=a,b%20c": 400, "videos=" + many: 400,
-		"videos=a,b&lastEventId=5": 400, "videos=a,b&lastEventId=xx": 400, "videos=a,b&rate=0": 400, "videos=a,b&history=201": 400,
-		"videos=" + twenty: 0, "videos=a": 0, "videos=a&lastEventId=5": 0, "videos=a,b&rate=1000": 0, "videos=a,b&rate=1001": 400,
-	} {
-		s, err := n.Anyone().Open(t.Context(), "/stream?"+query, nil)
-		if err == nil {
+		got, last := readBundle(t, s, 30)
+		expect("live", got)
+		s.Close()
+		for _, when := range []string{"while away", "over a crash"} {
+			for range 5 {
+				say("a")
+			}
+			say("c") // nothing in b
+			if when == "over a crash" {
+				n.Kill()
+				n.Start()
+				ops = n.User("ops", "admin")
+			}
+			header.Set("Last-Event-ID", last)
+			s = openBundle(t, n, "videos=a,b,c", header)
+			say("b")
+			got, last = readBundle(t, s, 7)
+			expect(when, got)
 			s.Close()
 		}
-		if got := harness.StatusOf(err); got != status {
-			t.Errorf("?%.60s: status %d, not %d", query, got, status)
-		}
 	}
 }
 
-func TestASampledStreamSaysWhatItLeavesOut(t *testing.T) {
+func TestBundlesAreRefusedWhenTheyMakeNoSense(t *testing.T) {
+	n := harness.Start(t)
+	for _, query := range []string{
+		"", "videos=", "videos=a,,b", "videos=a.b", "videos=a,a%20b", "videos=" + numbered(21), "videos=a&lastEventId=!",
+		"videos=a&history=x", "videos=a&rate=x",
+	} {
+		answer := do(t, n.Anyone(), http.MethodGet, "/stream?"+query, nil, nil)
+		if answer.Status != http.StatusBadRequest {
+			t.Errorf("%s: %v", query, answer)
+		}
+	}
+	openBundle(t, n, "videos="+numbered(20), nil)
+}
+
+func numbered(n int) string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprint("v", i)
+	}
+	return url.QueryEscape(strings.Join(names, ","))
+}
+
+func TestSampledStreamSaysWhatItLeftOut(t *testing.T) {
 	n := harness.Start(t)
 	ops := n.User("ops", "admin")
-	s := openedStream(t, n, n.Anyone(), "room", "rate=2", nil)
-	if _, err := s.Until(harness.Named("viewers")); err != nil {
-		t.Fatal(err)
-	}
-	postMany(t, ops, "room", 60)
-	shown := 0
-	e, err := s.Until(func(e harness.Event) bool {
-		if harness.IsComment(e) {
-			shown++
+	s := openedStream(t, n, n.Anyone(), "room", "rate=5", nil)
+	all := postMany(t, ops, "room", 300)
+	shown, toldShown, toldTotal := 0, 0, 0
+	last := ""
+	for toldTotal < len(all) {
+		e, err := s.Next()
+		if err != nil {
+			t.Fatalf("%d shown; told %d of %d: %v", shown, toldShown, toldTotal, err)
 		}
-		return e.Name == "sampled"
-	})
-	var sampled struct{ Shown, Total int }
-	if err != nil || json.Unmarshal([]byte(e.Data), &sampled) != nil || sampled.Shown != shown || sampled.Total <= shown {
-		t.Errorf("after %d comments: %+v, %v", shown, e, err)
+		switch {
+		case harness.IsComment(e):
+			shown++
+			if last != "" && !harness.Less(last, e.ID) {
+				t.Errorf("%s comes after %s", e.ID, last)
+			}
+			last = e.ID
+		case e.Name == "sampled":
+			var told struct{ Shown, Total int }
+			if err := json.Unmarshal([]byte(e.Data), &told); err != nil || e.HasID || told.Shown > told.Total {
+				t.Fatalf("%+v, %v", e, err)
+			}
+			toldShown, toldTotal = toldShown+told.Shown, toldTotal+told.Total
+		case e.Name == "gap":
+			t.Fatalf("a gap: %s", e.Data)
+		}
+	}
+	if shown == 0 || shown == len(all) || shown != toldShown || toldTotal != len(all) {
+		t.Errorf("%d shown; told %d of %d; posted %d", shown, toldShown, toldTotal, len(all))
 	}
 }

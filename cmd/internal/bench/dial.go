@@ -63,7 +63,7 @@ func (d *dialer) clone() *dialer {
 // source is the local address of connection i.
 func source(i int) [4]byte {
 	n := i / perSource
-	return [4]byte{127, 1, byte(n / 200), byte(1 + n%200)} //nolint:gosec // 200 million connections are enough
+	return [4]byte{127, 1, byte(n / 200), byte(1 + n%200)}
 }
 
 // dial begins a connection; it is ready, or has failed, when the socket becomes
@@ -114,7 +114,7 @@ func dialError(fd int) error {
 		return fmt.Errorf("SO_ERROR: %w", err)
 	}
 	if code != 0 {
-		return fmt.Errorf("connect: %w", unix.Errno(code)) //nolint:gosec // an errno
+		return fmt.Errorf("connect: %w", unix.Errno(code))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -23,8 +24,10 @@ const watchFor = unix.EPOLLIN | unix.EPOLLOUT | unix.EPOLLRDHUP | unix.EPOLLET
 // event's Fd holds the slot and its Pad the generation given to add.
 type poller struct {
 	fd     int
-	wakeFD int
 	events [eventBatch]unix.EpollEvent
+
+	mu     sync.Mutex // so that a late wake doesn't write to what has the number next
+	wakeFD int        // -1 once closed
 }
 
 func newPoller() (*poller, error) {
@@ -47,8 +50,11 @@ func newPoller() (*poller, error) {
 }
 
 func (p *poller) close() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	_ = unix.Close(p.fd)
 	_ = unix.Close(p.wakeFD)
+	p.wakeFD = -1
 }
 
 func (p *poller) add(fd int, slot, gen int32) error {
@@ -103,8 +109,13 @@ func (p *poller) waitMillis(timeout time.Duration) ([]unix.EpollEvent, error) {
 }
 
 // wake makes a wait in progress, or the next one, return. Any goroutine may
-// call it.
+// call it, at any time.
 func (p *poller) wake() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wakeFD < 0 {
+		return
+	}
 	var one [8]byte
 	binary.NativeEndian.PutUint64(one[:], 1)
 	_, _ = unix.Write(p.wakeFD, one[:]) // fails only if it is as awake as can be
@@ -124,7 +135,7 @@ func rawRead(fd int, buf []byte) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), 0 //nolint:gosec // at most len(buf)
+	return int(n), 0
 }
 
 // rawWrite is write(2) on a non-blocking socket in the same way.
@@ -133,5 +144,5 @@ func rawWrite(fd int, buf []byte) (int, unix.Errno) {
 	if errno != 0 {
 		return 0, errno
 	}
-	return int(n), 0 //nolint:gosec // at most len(buf)
+	return int(n), 0
 }

@@ -104,7 +104,7 @@ func obey(lines *bufio.Reader, out io.Writer, fds []int, frame []byte) error {
 	var since time.Duration
 	for {
 		line, err := lines.ReadString('\n')
-		if err == io.EOF { //nolint:errorlint // bufio returns it bare
+		if err == io.EOF { // bufio returns it bare
 			return nil
 		}
 		if err != nil {

@@ -50,7 +50,7 @@ func dialFloor(clk clock, d *dialer, viewers, frameBytes int) (*floorReader, err
 			err = waitWritable(fd)
 		}
 		if err == nil {
-			err = r.poll.add(fd, int32(i), 0) //nolint:gosec // at most a million
+			err = r.poll.add(fd, int32(i), 0)
 		}
 		if err != nil {
 			r.close()
@@ -63,10 +63,10 @@ func dialFloor(clk clock, d *dialer, viewers, frameBytes int) (*floorReader, err
 // waitWritable waits for a connection to be made. On loopback it is there at
 // once, unless the queue of the other end is full.
 func waitWritable(fd int) error {
-	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}} //nolint:gosec // a descriptor
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}
 	for {
 		n, err := unix.Poll(fds, int(joinTimeout/time.Millisecond))
-		if err == unix.EINTR { //nolint:errorlint // an errno
+		if err == unix.EINTR { // an errno
 			continue
 		}
 		if err != nil {

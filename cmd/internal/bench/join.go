@@ -33,7 +33,7 @@ func (r *reader) start(stalled int) {
 
 func (r *reader) enqueue(v *viewer, slot int) {
 	v.state = queued
-	r.queue = append(r.queue, int32(slot)) //nolint:gosec // at most a million
+	r.queue = append(r.queue, int32(slot))
 }
 
 // pump begins joins as long as there are not too many under way.
@@ -57,7 +57,7 @@ func (r *reader) connect(slot int32) {
 	v.dialled = r.clk.now()
 	fd, err := r.dial.dial(r.base+int(slot), rcvbuf)
 	if err == nil {
-		v.fd = int32(fd) //nolint:gosec // a descriptor
+		v.fd = int32(fd)
 		v.state = connecting
 		r.underway++
 		err = r.poll.add(fd, slot, v.gen)

@@ -94,5 +94,5 @@ func parseMessage(tag string, text []byte) (seq int, at int64, ok bool) {
 	if err != nil {
 		return 0, 0, false
 	}
-	return int(n), int64(t), true //nolint:gosec // at most 40 and 63 bits
+	return int(n), int64(t), true
 }

@@ -117,7 +117,7 @@ func (p *poster) wakeConns() {
 			p.transmit(c)
 			continue
 		}
-		p.dialConn(int32(i)) //nolint:gosec // at most some thousands
+		p.dialConn(int32(i))
 	}
 }
 

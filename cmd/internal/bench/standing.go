@@ -51,7 +51,7 @@ func (r *reader) wakeStalled() {
 		}
 		v.silent = false
 		// With data waiting, the first event comes at once.
-		if err := r.poll.add(int(v.fd), int32(i), v.gen); err != nil { //nolint:gosec // at most a million
+		if err := r.poll.add(int(v.fd), int32(i), v.gen); err != nil {
 			r.giveUp(v, err)
 		}
 	}

@@ -18,7 +18,7 @@ func maxStreams(configured int) int {
 	if configured > 0 || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return configured
 	}
-	files := int(min(limit.Cur, 1<<30)) //nolint:gosec // bounded
+	files := int(min(limit.Cur, 1<<30))
 	return max(files-reservedFiles, files/2)
 }
 
