@@ -11,10 +11,10 @@ TOOLS := $(CACHE)/tools-$(shell cksum < tools/go.mod | cut -d' ' -f1)
 export BARRAGE_SERVERS ?= 1
 TESTFLAGS ?=
 
-.PHONY: help build run test race lint fmt vuln fuzz bench proto clean
+.PHONY: help build run test vet test-go test-browser race lint fmt vuln fuzz bench proto clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "%-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## build bin/barrage
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/barrage ./cmd/barrage
@@ -22,9 +22,15 @@ build: ## build bin/barrage
 run: build ## serve on http://127.0.0.1:8080 with configs/laptop.yaml
 	env -u BARRAGE_SERVERS bin/barrage serve --config configs/laptop.yaml
 
-test: build ## vet and all tests: Go, Chromium, Firefox, Node clients
+test: vet test-go test-browser ## vet and all tests: Go, Chromium, Firefox, Node clients
+
+vet: ## go vet
 	go vet ./...
+
+test-go: ## Go tests; TESTFLAGS are those of go test
 	tools/scripts/go-tests $(TESTFLAGS) ./...
+
+test-browser: build ## browsers and Node clients against bin/barrage
 	tools/scripts/browser-tests
 
 race: ## Go tests under the race detector, the shorter form

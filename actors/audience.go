@@ -43,8 +43,12 @@ type (
 )
 
 // viewersPerFan is how many viewers a fan-out has before its class gets
-// another one, up to one for each processor.
+// another one, up to maxFans.
 const viewersPerFan = 512
+
+// maxFans leaves processors to the rest of the node. While all of them run
+// goroutines without a pause, Go looks for new requests only every 10 ms.
+func maxFans() int { return max(1, runtime.GOMAXPROCS(0)*3/4) }
 
 // ready says whether a frame may go out now. If not, fanDone or frameTimer
 // will come when it may.
@@ -172,7 +176,7 @@ func (a *audience) fan(c *class) *fanRef {
 			least = fan
 		}
 	}
-	if least == nil || (least.viewers >= viewersPerFan && len(c.fans) < runtime.GOMAXPROCS(0)) {
+	if least == nil || (least.viewers >= viewersPerFan && len(c.fans) < maxFans()) {
 		f := &fanout{node: a.node, home: a.self, index: len(a.fans)}
 		least = &fanRef{pid: a.node.root.Spawn(actor.PropsFromProducer(func() actor.Actor { return f }))}
 		c.fans, a.fans = append(c.fans, least), append(a.fans, least)

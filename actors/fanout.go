@@ -69,7 +69,7 @@ func (f *fanout) Receive(ctx actor.Context) {
 
 func (f *fanout) hand(frame *Frame) {
 	for i, v := range f.viewers {
-		f.node.root.Send(v.self, frame)
+		v.mailbox.PostUserMessage(frame) // as a Send does, without the look-up
 		if i%writesPerTurn == writesPerTurn-1 {
 			runtime.Gosched()
 		}

@@ -83,6 +83,7 @@ type (
 // What it has not written yet are references to shared frames; how much and
 // for how long is bounded (Config.LagBytes, Config.LagTime).
 type viewer struct {
+	mailbox  *viewerMailbox
 	node     *Node
 	self     *actor.PID
 	conn     Conn
@@ -124,10 +125,10 @@ type lag struct {
 	spans   []videoSpan // of a bundle's frames dropped, but for the newest
 }
 
+// Receive handles all messages but frames, which viewerMailbox gives to
+// deliver.
 func (v *viewer) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
-	case *Frame:
-		v.deliver(m)
 	case writable:
 		v.flush()
 	case hungUp:

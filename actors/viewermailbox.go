@@ -15,6 +15,9 @@ import (
 // the order in which they were sent, and system messages first.
 type viewerMailbox struct {
 	invoker actor.MessageInvoker
+	// viewer is the actor behind invoker. Frames go to it directly: what
+	// invoker adds to a message costs more than the message.
+	viewer *viewer
 
 	mu        sync.Mutex
 	running   bool // some goroutine handles messages
@@ -25,8 +28,14 @@ type viewerMailbox struct {
 
 func newViewerMailbox() actor.Mailbox { return &viewerMailbox{} }
 
+// RegisterHandlers implements actor.Mailbox. The invoker is the actor's context.
 func (m *viewerMailbox) RegisterHandlers(invoker actor.MessageInvoker, _ actor.Dispatcher) {
 	m.invoker = invoker
+	if context, ok := invoker.(interface{ Actor() actor.Actor }); ok {
+		if v, ok := context.Actor().(*viewer); ok {
+			m.viewer, v.mailbox = v, m
+		}
+	}
 }
 
 func (m *viewerMailbox) Start() {}
@@ -105,6 +114,10 @@ func (m *viewerMailbox) handle(message any, system bool) {
 			m.invoker.EscalateFailure(reason, message)
 		}
 	}()
+	if frame, ok := message.(*Frame); ok && m.viewer != nil {
+		m.viewer.deliver(frame)
+		return
+	}
 	if !system {
 		m.invoker.InvokeUserMessage(message)
 		return

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -34,18 +35,15 @@ func (r *Report) JSON(w io.Writer) error {
 	return enc.Encode(r)
 }
 
-func toFile(name string, stdout io.Writer, write func(io.Writer) error) (err error) {
+// toFile writes a report to the file of that name, or to stdout for "-". The
+// file is not touched before the report is whole.
+func toFile(name string, stdout io.Writer, write func(io.Writer) error) error {
 	if name == "-" {
 		return write(stdout)
 	}
-	f, err := os.Create(name) //nolint:gosec // the file the user named
-	if err != nil {
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
 		return err
 	}
-	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
-	}()
-	return write(f)
+	return os.WriteFile(name, b.Bytes(), 0o644) //nolint:gosec // a report is for everybody to read
 }
