@@ -110,6 +110,7 @@ func (n *Node) WaitReady() {
 		case <-n.exited:
 			n.t.Fatalf("the node ended before it served: %s", n.cmd.ProcessState)
 		case <-ctx.Done():
+			n.dump()
 			n.t.Fatalf("the node did not serve within %s", Patience)
 		case <-time.After(5 * time.Millisecond):
 		}
@@ -152,9 +153,22 @@ func (n *Node) Wait() int {
 	select {
 	case <-n.exited:
 	case <-time.After(Patience):
+		n.dump()
 		n.t.Fatalf("the node did not end within %s", Patience)
 	}
 	return n.cmd.ProcessState.ExitCode()
+}
+
+// dump ends a process that hangs, so that its log shows where it does.
+func (n *Node) dump() {
+	n.t.Helper()
+	n.signal(syscall.SIGQUIT)
+	select {
+	case <-n.exited:
+	case <-time.After(Patience):
+		n.signal(syscall.SIGKILL)
+	}
+	n.t.Logf("it hangs here:\n%s", n.logs.String())
 }
 
 // Exited is closed once the process has ended.
