@@ -92,7 +92,7 @@ func (e *Edge) keptAnswer(ctx context.Context, video string, post *wire.PostComm
 	if post.IdempotencyKey == "" {
 		return nil, nil // no key, no answer
 	}
-	kept, err := e.config.Store.KeptAnswer(ctx, video, post.UserId, post.IdempotencyKey)
+	kept, err := e.backend.Store.KeptAnswer(ctx, video, post.UserId, post.IdempotencyKey)
 	switch {
 	case errors.Is(err, persistence.ErrNotFound):
 		return nil, nil // a new key
@@ -109,7 +109,7 @@ func (e *Edge) checkParent(ctx context.Context, video string, parentID uint64) e
 	if parentID == 0 {
 		return nil
 	}
-	_, err := e.config.Node.History().Row(ctx, video, parentID)
+	_, err := e.backend.Node.History().Row(ctx, video, parentID)
 	if errors.Is(err, persistence.ErrNotFound) {
 		return problemOf(&wire.Fault{Code: wire.Code_NO_PARENT})
 	}
@@ -118,7 +118,7 @@ func (e *Edge) checkParent(ctx context.Context, video string, parentID uint64) e
 
 // change asks a live video's owner for a change and waits until it is durable.
 func (e *Edge) change(ctx context.Context, video string, request protoMessage) (*wire.Row, error) {
-	answer, err := e.config.Owners.Request(ctx, video, request)
+	answer, err := e.backend.Owners.Request(ctx, video, request)
 	if err != nil {
 		e.log.Warn("the owner of a live video did not answer", "liveVideoId", video, "error", err)
 		return nil, unavailable.because("The live video can't be reached now.").after(unavailableRetry)
@@ -171,7 +171,7 @@ func (e *Edge) existing(ctx *fasthttp.RequestCtx, video string) (*wire.Row, erro
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
 	defer cancel()
-	row, err := e.config.Node.History().Row(deadline, video, id)
+	row, err := e.backend.Node.History().Row(deadline, video, id)
 	if errors.Is(err, persistence.ErrNotFound) {
 		return nil, problemOf(&wire.Fault{Code: wire.Code_NOT_FOUND})
 	}

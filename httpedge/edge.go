@@ -19,11 +19,15 @@ import (
 	"barrage/persistence"
 )
 
+// Backend is what requests are answered from.
+type Backend struct {
+	Node   *actors.Node
+	Owners actors.Owners
+	Store  persistence.Store
+}
+
 // Config is what the edge needs. The required fields come first.
 type Config struct {
-	Node     *actors.Node
-	Owners   actors.Owners
-	Store    persistence.Store
 	Registry *prometheus.Registry
 	Log      *slog.Logger
 	// JWTSecret is the HS256 key of tokens.
@@ -76,7 +80,10 @@ const (
 
 // Edge serves HTTP.
 type Edge struct {
-	config   Config
+	config Config
+	// backend is set once, before started is.
+	backend  Backend
+	started  atomic.Bool
 	log      *slog.Logger
 	server   *fasthttp.Server
 	auth     *authenticator
@@ -88,9 +95,10 @@ type Edge struct {
 	draining atomic.Bool
 }
 
-// New makes an edge. Serve starts it.
+// New makes an edge. After Serve it answers that it is up; after Open it
+// answers everything.
 func New(config Config) (*Edge, error) {
-	if config.Node == nil || config.Owners == nil || config.Store == nil || config.Registry == nil || config.Log == nil || len(config.JWTSecret) == 0 {
+	if config.Registry == nil || config.Log == nil || len(config.JWTSecret) == 0 {
 		return nil, errors.New("httpedge: a required part of the config is missing")
 	}
 	poller, err := newPoller()
@@ -138,6 +146,12 @@ func (e *Edge) Serve(listener net.Listener) error {
 		return fmt.Errorf("serving HTTP: %w", err)
 	}
 	return nil
+}
+
+// Open lets clients in: what the edge answers from is ready.
+func (e *Edge) Open(backend Backend) {
+	e.backend = backend
+	e.started.Store(true)
 }
 
 // Drain fails readiness and takes no more streams.

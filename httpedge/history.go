@@ -85,7 +85,7 @@ func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.
 	defer cancel()
 	size := r.Limit
 	r.Limit++ // one more shows whether there is a next page
-	rows, err := e.config.Node.History().Rows(deadline, video, r)
+	rows, err := e.backend.Node.History().Rows(deadline, video, r)
 	if err != nil {
 		return err
 	}

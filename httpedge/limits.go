@@ -105,9 +105,10 @@ const (
 	refusedUser    refusal = "user_full"
 	refusedJoins   refusal = "joins"
 	refusedDrain   refusal = "draining"
+	refusedStart   refusal = "starting"
 )
 
-var refusals = []refusal{refusedNode, refusedAddress, refusedUser, refusedJoins, refusedDrain}
+var refusals = []refusal{refusedNode, refusedAddress, refusedUser, refusedJoins, refusedDrain, refusedStart}
 
 // enter admits a stream, or says why not. leave must be called when an
 // admitted stream ends. An empty user is nobody in particular.

@@ -30,9 +30,17 @@ func newMetrics(registry *prometheus.Registry, e *Edge) *metrics {
 	registry.MustRegister(m.requests, refused,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "barrage", Name: "streams_open", Help: "Streams open on this node.",
-		}, func() float64 { return float64(e.config.Node.Streams()) }),
+		}, e.streams),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// streams is the number of open streams.
+func (e *Edge) streams() float64 {
+	if !e.started.Load() {
+		return 0
+	}
+	return float64(e.backend.Node.Streams())
 }
 
 // answered counts an answer.

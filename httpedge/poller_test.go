@@ -65,7 +65,7 @@ func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
 	}
 	node.Start(member.Owners())
 	config := Config{
-		Node: node, Owners: member.Owners(), Store: store, Registry: registry, Log: quiet,
+		Registry: registry, Log: quiet,
 		JWTSecret: []byte("secret"), CookieName: "session", MaxBodyBytes: 8192, Autocreate: true,
 	}
 	if change != nil {
@@ -81,6 +81,7 @@ func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- edge.Serve(listener) }()
+	edge.Open(Backend{Node: node, Owners: member.Owners(), Store: store})
 	t.Cleanup(func() {
 		edge.Drain()
 		node.EndStreams()
@@ -169,9 +170,9 @@ func TestAReusedFileDescriptorGetsNobodyElsesBytes(t *testing.T) {
 	close(stop)
 	posters.Wait()
 	deadline := time.Now().Add(10 * time.Second)
-	for edge.config.Node.Streams() > 0 {
+	for edge.backend.Node.Streams() > 0 {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d streams are left of clients that have all gone", edge.config.Node.Streams())
+			t.Fatalf("%d streams are left of clients that have all gone", edge.backend.Node.Streams())
 		}
 		time.Sleep(time.Millisecond)
 	}
@@ -179,6 +180,42 @@ func TestAReusedFileDescriptorGetsNobodyElsesBytes(t *testing.T) {
 	defer edge.admit.mu.Unlock()
 	if edge.admit.open != 0 {
 		t.Errorf("%d streams are still admitted", edge.admit.open)
+	}
+}
+
+func TestANodeThatStartsSaysSo(t *testing.T) {
+	edge, err := New(Config{
+		Registry: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		JWTSecret: []byte("secret"), CookieName: "session", MaxBodyBytes: 8192,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- edge.Serve(listener) }()
+	for path, want := range map[string]string{
+		"/healthz": "HTTP/1.1 200", "/metrics": "HTTP/1.1 200", "/readyz": "HTTP/1.1 503",
+		"/comments/v": "HTTP/1.1 503", "/comments/v/stream": "HTTP/1.1 200",
+	} {
+		conn, err := net.Dial("tcp", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", path)
+		answer, err := io.ReadAll(conn)
+		if err != nil || !bytes.HasPrefix(answer, []byte(want)) || strings.HasSuffix(path, "stream") && !bytes.Contains(answer, []byte("retry: ")) {
+			t.Errorf("%s is answered %q, %v", path, answer, err)
+		}
+		_ = conn.Close()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := errors.Join(edge.Shutdown(ctx), <-served); err != nil {
+		t.Error(err)
 	}
 }
 

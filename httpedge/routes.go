@@ -64,9 +64,29 @@ func (e *Edge) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 		if e.auth.cors.preflight(ctx) {
 			return
 		}
-		next(ctx)
+		if e.started.Load() || isUp(ctx) {
+			next(ctx)
+		} else {
+			e.notYet(ctx)
+		}
 		e.metrics.answered(ctx)
 	}
+}
+
+// isUp says whether a request asks how the process is, not for what it serves.
+func isUp(ctx *fasthttp.RequestCtx) bool {
+	path := string(ctx.Path())
+	return path == "/healthz" || path == "/metrics"
+}
+
+// notYet answers a client that comes while the node still reads its journal.
+func (e *Edge) notYet(ctx *fasthttp.RequestCtx) {
+	if wantsStream(ctx) || strings.HasSuffix(string(ctx.Path()), "/stream") {
+		e.metrics.refused[refusedStart].Inc()
+		e.comeBackLater(ctx)
+		return
+	}
+	e.answerError(ctx, unavailable.because("The node is starting.").after(unavailableRetry))
 }
 
 // endpoint makes a fasthttp handler of an endpoint.

@@ -210,7 +210,7 @@ func (e *Edge) openStream(conn net.Conn, config actors.ViewerConfig) {
 		config.Closed()
 		return
 	}
-	stream.viewer = e.config.Node.NewViewer()
+	stream.viewer = e.backend.Node.NewViewer()
 	config.Conn = stream
 	stream.viewer.Open(config)
 	if err := e.poller.watch(stream); err != nil {

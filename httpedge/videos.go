@@ -49,7 +49,7 @@ func (e *Edge) getVideo(ctx *fasthttp.RequestCtx) error {
 func (e *Edge) video(id string) (*wire.Video, error) {
 	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
 	defer cancel()
-	answer, err := e.config.Owners.Request(deadline, id, &wire.ReadVideo{})
+	answer, err := e.backend.Owners.Request(deadline, id, &wire.ReadVideo{})
 	if err != nil {
 		return nil, fmt.Errorf("asking for a live video: %w", err)
 	}

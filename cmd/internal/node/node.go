@@ -49,7 +49,12 @@ func Run(ctx context.Context, cfg *configs.Config, log *slog.Logger) error {
 	n := &node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
 	if err := n.start(ctx, listener, secret, number); err != nil {
 		_ = listener.Close()
-		return errors.Join(err, n.stopStorage(context.WithoutCancel(ctx)))
+		if ctx.Err() != nil {
+			err = nil // told to stop while it was starting
+		}
+		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.DrainTimeout)
+		defer cancel()
+		return errors.Join(err, n.stopStorage(stopping))
 	}
 	log.Info("serving", "http", "http://"+listener.Addr().String(), "data", cfg.Data)
 	select {
@@ -85,7 +90,17 @@ type node struct {
 	edge    *httpedge.Edge
 }
 
-func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, number int) error {
+func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, number int) (err error) {
+	// The edge first: while the journal is read, it says that the node is up
+	// and not yet ready.
+	if n.edge, err = httpedge.New(n.edgeConfig(secret)); err != nil {
+		return err
+	}
+	go func() {
+		if err := n.edge.Serve(listener); err != nil {
+			n.failed <- err
+		}
+	}()
 	if err := n.startStorage(ctx); err != nil {
 		return err
 	}
@@ -112,14 +127,7 @@ func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, 
 		return err
 	}
 	n.actors.Start(n.member.Owners())
-	if n.edge, err = httpedge.New(n.edgeConfig(secret)); err != nil {
-		return err
-	}
-	go func() {
-		if err := n.edge.Serve(listener); err != nil {
-			n.failed <- err
-		}
-	}()
+	n.edge.Open(httpedge.Backend{Node: n.actors, Owners: n.member.Owners(), Store: n.store})
 	return nil
 }
 
@@ -175,7 +183,7 @@ func (n *node) actorsConfig(system *actor.ActorSystem, ids *actors.IDs, number i
 func (n *node) edgeConfig(secret []byte) httpedge.Config {
 	a, l := n.cfg.Auth, n.cfg.Limits
 	return httpedge.Config{
-		Node: n.actors, Owners: n.member.Owners(), Store: n.store, Registry: n.registry, Log: n.log, JWTSecret: secret,
+		Registry: n.registry, Log: n.log, JWTSecret: secret,
 		Guest: a.Guest, RequireTokenToRead: a.RequireTokenToRead, CookieName: a.CookieName,
 		CORSOrigins: n.cfg.HTTP.CORSOrigins, MaxBodyBytes: int(n.cfg.HTTP.MaxBodyBytes), Autocreate: n.cfg.Videos.Autocreate,
 		PostsPerSecond: l.PostsPerSecond, PostsBurst: l.PostsBurst, PostsPerSecondPerAddress: l.PostsPerSecondPerAddress,
