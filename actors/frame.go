@@ -25,10 +25,6 @@ const (
 // comments.
 const compressionLevel = 6
 
-// smallestCompressed is the size in bytes under which events are sent as a
-// stored block: compressing so little takes longer than it saves.
-const smallestCompressed = 200
-
 // Frame is a run of events, made once and shared by all viewers: each gets
 // the same slices. It never changes, but for the compressed form that is made
 // when first asked for.
@@ -110,23 +106,21 @@ var deflaters = sync.Pool{New: func() any {
 
 // deflateSegment makes deflate blocks that can be appended to any gzip stream
 // in progress: they begin at a byte boundary, refer to nothing before them,
-// and end at a byte boundary (RFC 1951; a sync flush). Events that gain
-// nothing by it are stored as they are.
+// and end with a sync flush (RFC 1951). Events that gain nothing by it are
+// stored as they are.
 func deflateSegment(events []byte) []byte {
-	if len(events) >= smallestCompressed {
-		out := segmentBuffer(make([]byte, 0, len(events)/2))
-		w := deflaters.Get().(*flate.Writer)
-		w.Reset(&out)
-		_, err := w.Write(events)
-		if err == nil {
-			err = w.Flush()
-		}
-		deflaters.Put(w)
-		if err == nil && len(out) < len(events)+storedOverhead(len(events)) {
-			return out
-		}
+	out := segmentBuffer(make([]byte, 0, len(events)/2+64))
+	w := deflaters.Get().(*flate.Writer)
+	w.Reset(&out)
+	_, err := w.Write(events)
+	if err == nil {
+		err = w.Flush()
 	}
-	return storedSegment(events)
+	deflaters.Put(w)
+	if err != nil || len(out) > len(events)+storedOverhead(len(events)) {
+		return storedSegment(events)
+	}
+	return out
 }
 
 type segmentBuffer []byte
@@ -139,7 +133,11 @@ func (s *segmentBuffer) Write(p []byte) (int, error) {
 // maxStored is the most bytes that a stored block holds (RFC 1951, 3.2.4).
 const maxStored = 65535
 
-func storedOverhead(n int) int { return 5 * ((n + maxStored - 1) / maxStored) }
+// syncMark is an empty stored block. Readers hand on what they have when they
+// meet it; some (Go's) not before.
+var syncMark = []byte{0, 0, 0, 0xff, 0xff}
+
+func storedOverhead(n int) int { return 5*((n+maxStored-1)/maxStored) + len(syncMark) }
 
 // storedSegment makes stored (uncompressed) deflate blocks of events.
 func storedSegment(events []byte) []byte {
@@ -150,7 +148,7 @@ func storedSegment(events []byte) []byte {
 		out = append(out, events[:n]...)
 		events = events[n:]
 	}
-	return out
+	return append(out, syncMark...)
 }
 
 // gzipHeader begins every gzip stream: deflate, no name, no time, unknown OS.

@@ -76,15 +76,39 @@ func incompressible(random *rand.Rand, n int) []byte {
 
 func TestSmallEventsAreNotMadeLarger(t *testing.T) {
 	random := rand.New(rand.NewPCG(7, 8))
-	for _, n := range []int{1, 10, 100, smallestCompressed - 1, smallestCompressed, 1000} {
-		events := incompressible(random, n)
-		if got := len(deflateSegment(events)); got > n+5 {
-			t.Errorf("%d bytes became %d", n, got)
+	for _, n := range []int{1, 10, 100, 1000, maxStored, maxStored + 1} {
+		if got, most := len(deflateSegment(incompressible(random, n))), n+storedOverhead(n); got > most {
+			t.Errorf("%d bytes that can't be compressed became %d, not at most %d", n, got, most)
 		}
+	}
+	lone := EncodeRow(comment(382960000000000000, "hello, how are you all?")).Event
+	if got := len(deflateSegment(lone)); got > len(lone) {
+		t.Errorf("a lone comment of %d bytes became %d", len(lone), got)
 	}
 	many := eventsOf(random, 100)
 	if got := len(deflateSegment(many)); got*2 > len(many) {
 		t.Errorf("100 events of %d bytes became %d", len(many), got)
+	}
+}
+
+// TestEverySegmentIsReadAtOnce cuts a stream behind each segment: a reader has
+// all events up to there, and waits for nothing.
+func TestEverySegmentIsReadAtOnce(t *testing.T) {
+	random := rand.New(rand.NewPCG(11, 12))
+	stream, want := bytes.Clone(gzipHeader), []byte(nil)
+	for i := range 30 {
+		f := newFrame(eventsOf(random, 1+i%3))
+		if i%3 == 0 {
+			f = newFrame(incompressible(random, 1+random.IntN(300)))
+		}
+		stream, want = append(stream, f.in(Gzip).body...), append(want, f.in(Identity).body...)
+		r, err := gzip.NewReader(bytes.NewReader(stream))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(r); !bytes.Equal(got, want) {
+			t.Fatalf("after segment %d a reader has %d bytes of %d", i, len(got), len(want))
+		}
 	}
 }
 

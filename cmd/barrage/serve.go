@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -48,6 +49,10 @@ below are the usual ones, 'barrage settings' lists them all.`,
 	return cmd
 }
 
+// sameSignal is how long after the first a signal counts as the same one: what
+// runs the process may send it to the process and to its whole group.
+const sameSignal = 500 * time.Millisecond
+
 // untilSignalled answers a context that the first SIGTERM or SIGINT ends. The
 // second one ends the process.
 func untilSignalled(parent context.Context, log *slog.Logger) (ctx context.Context, stop func()) {
@@ -62,9 +67,13 @@ func untilSignalled(parent context.Context, log *slog.Logger) (ctx context.Conte
 		case <-ctx.Done():
 			return
 		}
-		<-signals
-		log.Error("ended before everything was drained")
-		os.Exit(1)
+		for began := time.Now(); ; {
+			<-signals
+			if time.Since(began) > sameSignal {
+				log.Error("ended before everything was drained")
+				os.Exit(1)
+			}
+		}
 	}()
 	return ctx, cancel
 }

@@ -102,10 +102,13 @@ func TestSIGTERMUnderLoadLosesNothingAnswered(t *testing.T) {
 	}
 }
 
-func TestInterruptDrainsToo(t *testing.T) {
+// Both of a wrapper's signals, sent to the process and to its group, are one.
+func TestInterruptDrainsTooAndTwiceAtOnceIsOnce(t *testing.T) {
 	n := harness.Start(t)
-	if err := syscall.Kill(n.PID(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		if err := syscall.Kill(n.PID(), signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
 	}
 	if status := n.Wait(); status != 0 {
 		t.Errorf("exit status %d", status)
