@@ -24,10 +24,7 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 		return notFound.because("There is nothing at this path.")
 	})
 	r.MethodNotAllowed = e.endpoint(func(ctx *fasthttp.RequestCtx) error {
-		allow := string(ctx.Response.Header.Peek("Allow"))
-		p := methodNotAllowed.because("%s is not possible here; these methods are: %s.", ctx.Method(), allow)
-		p.allow = allow
-		return p
+		return notAllowed(ctx, string(ctx.Response.Header.Peek("Allow")))
 	})
 	get := func(path string, f endpoint) {
 		r.GET(path, e.endpoint(f))
@@ -37,6 +34,10 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 	get("/comments/{liveVideoId}", e.listComments)
 	r.POST("/comments/{liveVideoId}", e.endpoint(e.postComment))
 	get("/comments/{liveVideoId}/stream", e.streamVideo)
+	// The path of a stream looks like that of a comment, which can be deleted.
+	r.DELETE("/comments/{liveVideoId}/stream", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+		return notAllowed(ctx, "GET, HEAD")
+	}))
 	get("/comments/{liveVideoId}/{commentId}", e.getComment)
 	r.DELETE("/comments/{liveVideoId}/{commentId}", e.endpoint(e.deleteComment))
 	get("/comments/{liveVideoId}/{commentId}/replies", e.listReplies)
@@ -96,6 +97,12 @@ func (e *Edge) endpoint(f endpoint) fasthttp.RequestHandler {
 			e.answerError(ctx, err)
 		}
 	}
+}
+
+func notAllowed(ctx *fasthttp.RequestCtx, allow string) error {
+	p := methodNotAllowed.because("%s is not possible here; these methods are: %s.", ctx.Method(), allow)
+	p.allow = allow
+	return p
 }
 
 func answerJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {

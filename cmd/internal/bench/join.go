@@ -116,7 +116,9 @@ func (r *reader) join(v *viewer) {
 	if v.resumes {
 		r.counts.reconnects.Add(1)
 	} else {
-		v.joined = r.now
+		// Not r.now: this thread may have waited for a processor since, and what
+		// was sent meanwhile was not this viewer's yet.
+		v.joined = r.clk.now()
 		recordLatency(r.joins, r.now-v.dialled, 1)
 	}
 	v.resumes = false
