@@ -72,8 +72,12 @@ func TestAViewerThatStallsTooLongIsLetGo(t *testing.T) {
 	stalled.mu.Lock()
 	stalled.leave = 0
 	stalled.mu.Unlock()
+	// Behind the stalled one in the same fan-out: what it has, was handed to
+	// both.
+	next := n.watch("v", ViewerConfig{})
+	next.untilHas(t, "event: viewers")
 	n.post("v", "a")
-	n.post("v", "b")
+	next.untilHas(t, FormatID(n.post("v", "b")))
 	clock.Store(int64(2 * time.Minute))
 	for range 3 {
 		n.post("v", "c")

@@ -47,9 +47,11 @@ func Join(config Config) (*Member, error) {
 		remote.WithDialOptions(grpc.WithTransportCredentials(credentials.NewTLS(identity.client()))),
 	)
 	lookup := newLookup(config.System, config.Kind)
-	c := cluster.New(config.System, cluster.Configure(name, alone{}, lookup, transport,
+	provider := alone{announced: make(chan struct{})}
+	c := cluster.New(config.System, cluster.Configure(name, provider, lookup, transport,
 		cluster.WithKinds(cluster.NewKind(config.Kind, config.Props))))
-	c.StartMember()
+	go c.StartMember()
+	<-provider.announced
 	return &Member{cluster: c, owners: &Owners{system: config.System, kind: config.Kind, lookup: lookup}}, nil
 }
 
