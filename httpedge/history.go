@@ -33,7 +33,7 @@ func (e *Edge) listReplies(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	var r persistence.Range
-	if r.After, _, err = queryID(ctx, "cursor"); err != nil {
+	if r.After, _, err = cursor(ctx); err != nil {
 		return err
 	}
 	if r.Limit, err = queryInt(ctx, "pageSize", 1, maxPageSize, defaultPageSize); err != nil {
@@ -53,7 +53,7 @@ func pageRange(ctx *fasthttp.RequestCtx) (r persistence.Range, err error) {
 	if r.Limit, err = queryInt(ctx, "pageSize", 1, maxPageSize, defaultPageSize); err != nil {
 		return r, err
 	}
-	cursor, hasCursor, err := queryID(ctx, "cursor")
+	at, hasCursor, err := cursor(ctx)
 	if err != nil {
 		return r, err
 	}
@@ -68,15 +68,24 @@ func pageRange(ctx *fasthttp.RequestCtx) (r persistence.Range, err error) {
 	case hasSince && sort == "desc":
 		return r, malformed.because("since gives comments oldest first; sort=desc does not go with it.")
 	case hasSince || sort == "asc":
-		r.After = max(cursor, since)
+		r.After = max(at, since)
 	default:
 		r.Desc = true
-		if hasCursor && cursor == 0 {
+		if hasCursor && at == 0 {
 			return r, malformed.because("cursor: 0 is not a comment id.")
 		}
-		r.Before = cursor
+		r.Before = at
 	}
 	return r, nil
+}
+
+// cursor gives the cursor of a request. An empty one is that of a client that
+// asks for the first page as it asks for all others.
+func cursor(ctx *fasthttp.RequestCtx) (id uint64, given bool, err error) {
+	if len(ctx.QueryArgs().Peek("cursor")) == 0 {
+		return 0, false, nil
+	}
+	return queryID(ctx, "cursor")
 }
 
 // answerPage answers with the comments of a range.

@@ -8,6 +8,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
+
+	"barrage/persistence"
 )
 
 func TestLiveVideoIDsAreAsTheContractSays(t *testing.T) {
@@ -19,6 +21,22 @@ func TestLiveVideoIDsAreAsTheContractSays(t *testing.T) {
 	for _, bad := range []string{"", "a b", "a,b", "弹幕", "a/b", "..", "a%20", "a\x00", strings.Repeat("x", maxLiveVideoID+1)} {
 		if validLiveVideoID(bad) {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestAnEmptyCursorAsksForTheFirstPage(t *testing.T) {
+	for query, want := range map[string]persistence.Range{
+		"cursor=&pageSize=10&sort=desc": {Limit: 10, Desc: true},
+		"cursor=&sort=asc":              {Limit: defaultPageSize},
+		"cursor=7&pageSize=1":           {Limit: 1, Desc: true, Before: 7},
+		"cursor=7&sort=asc":             {Limit: defaultPageSize, After: 7},
+		"since=5&cursor=7":              {Limit: defaultPageSize, After: 7},
+	} {
+		var ctx fasthttp.RequestCtx
+		ctx.Request.SetRequestURI("/comments/v?" + query)
+		if got, err := pageRange(&ctx); err != nil || got != want {
+			t.Errorf("?%s: %+v, %v", query, got, err)
 		}
 	}
 }
