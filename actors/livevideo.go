@@ -241,7 +241,10 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,
 		LastCommentId: l.recent.lastID,
 	}
-	l.node.root.Send(sender, answer)
+	// Straight to the relay, as all that it will be sent from now on: the
+	// asker's way is another one, on which a Publish could overtake this.
+	l.node.root.Send(m.Relay, answer)
+	l.node.root.Send(sender, &wire.Subscribed{})
 	l.tellViewers()
 }
 

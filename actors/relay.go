@@ -136,7 +136,9 @@ func (r *relay) subscribe() {
 		if err != nil || !ok {
 			subscribed = &wire.Subscribed{Fault: &wire.Fault{Code: wire.Code_UNAVAILABLE}}
 		}
-		r.node.root.Send(r.self, subscribed)
+		if subscribed.GetFault().GetCode() != wire.Code_OK {
+			r.node.root.Send(r.self, subscribed)
+		} // otherwise the owner has sent what there is to the relay itself
 	})
 }
 
@@ -177,14 +179,15 @@ func (r *relay) announceGap(m *wire.Subscribed) {
 	if len(m.Rows) > 0 {
 		before = m.Rows[0].Id
 	}
-	gap := gapEvent(r.liveVideoID, r.ring.lastID, before)
+	// From what was sent last: what came since is in no frame, and goes too.
+	gap := gapEvent(r.liveVideoID, r.sentID, before)
 	r.audience.all(&fanQuiet{newFrame(gap)})
 	for _, t := range r.taps {
 		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, gap: gap})
 	}
 	fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
 	fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
-	r.ring, r.sent = fresh, fresh.first
+	r.ring, r.sent, r.sentID = fresh, fresh.first, fresh.lastID
 }
 
 // publish takes events from the owner. A number missed means that something

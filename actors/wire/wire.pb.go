@@ -672,8 +672,9 @@ func (x *Video) GetLastCommentId() uint64 {
 	return 0
 }
 
-// Subscribe asks the owner to send the events of a live video to a relay.
-// Answered by Subscribed; afterwards come Publish messages.
+// Subscribe asks the owner to send the events of a live video to a relay. The
+// relay gets Subscribed, and afterwards Publish messages; who asked gets an
+// empty Subscribed, or its fault.
 type Subscribe struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Relay *actor.PID             `protobuf:"bytes,1,opt,name=relay,proto3" json:"relay,omitempty"`
