@@ -7,7 +7,7 @@ LDFLAGS := -X main.version=$(VERSION)
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/barrage
 TOOLS := $(CACHE)/tools-$(shell cksum < tools/go.mod | cut -d' ' -f1)
 
-# Tests may mount file systems where they run as root.
+# Tests may start servers, and mount file systems where they run as root.
 export BARRAGE_SERVERS ?= 1
 TESTFLAGS ?=
 

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"barrage/actors/wire"
@@ -179,12 +180,20 @@ func (b *bundle) readOn(m *bundleBacklog) {
 func (b *bundle) readRoom(ctx context.Context, m *bundleBacklog, i int, floor uint64) error {
 	limit := b.node.config.ReplayLimit/len(b.rooms) + 1
 	rows, err := b.node.history.Rows(ctx, b.videos[i], persistence.Range{After: m.upTo[i], Before: floor, Limit: limit, Desc: true})
-	if err != nil {
+	// As in a relay, live with a gap is better than not at all.
+	gap := errors.Is(err, persistence.ErrUnavailable)
+	if err != nil && !gap {
 		return err
 	}
 	if len(rows) == limit {
-		rows = rows[:limit-1]
-		m.gaps = append(m.gaps, gapEvent(b.videos[i], m.upTo[i], rows[len(rows)-1].Id))
+		rows, gap = rows[:limit-1], true
+	}
+	if gap {
+		first := floor
+		if len(rows) > 0 {
+			first = rows[len(rows)-1].Id
+		}
+		m.gaps = append(m.gaps, gapEvent(b.videos[i], m.upTo[i], first))
 	}
 	slices.Reverse(rows)
 	m.rows[i], m.upTo[i] = append(m.rows[i], rows...), floor-1

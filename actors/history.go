@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,7 +18,9 @@ type History struct {
 }
 
 // Rows gives the comments of a range, in the order that it asks for. The
-// number of rows is r.Limit unless the range has no more.
+// number of rows is r.Limit unless the range has no more. With
+// persistence.ErrIncomplete they are the newest of it, of which there is at
+// least one: the rest can't be read now.
 func (h *History) Rows(ctx context.Context, liveVideoID string, r persistence.Range) ([]*wire.Row, error) {
 	memory, err := h.recent(ctx, liveVideoID, &wire.ReadRecent{
 		After: r.After, Before: r.Before, Limit: uint32(r.Limit), Desc: r.Desc, ParentId: r.Parent,
@@ -30,7 +33,11 @@ func (h *History) Rows(ctx context.Context, liveVideoID string, r persistence.Ra
 			return memory.Rows, nil
 		}
 		older, err := h.stored(ctx, liveVideoID, r, r.Limit-len(memory.Rows), memory)
-		return append(memory.Rows, older...), err
+		rows := append(memory.Rows, older...)
+		if len(rows) > 0 && errors.Is(err, persistence.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", persistence.ErrIncomplete, err)
+		}
+		return rows, err
 	}
 	rows, err := h.stored(ctx, liveVideoID, r, r.Limit, memory)
 	if err != nil {
@@ -50,7 +57,7 @@ func (h *History) stored(ctx context.Context, liveVideoID string, r persistence.
 	r.Limit = limit + len(memory.Deleted)
 	comments, err := h.store.Comments(ctx, liveVideoID, r)
 	if err != nil {
-		return nil, fmt.Errorf("reading history: %w", err)
+		err = fmt.Errorf("reading history: %w", err)
 	}
 	rows := make([]*wire.Row, 0, limit)
 	for _, c := range comments {
@@ -58,7 +65,7 @@ func (h *History) stored(ctx context.Context, liveVideoID string, r persistence.
 			rows = append(rows, EncodeRow(c))
 		}
 	}
-	return rows, nil
+	return rows, err
 }
 
 // Row gives one comment; the error wraps persistence.ErrNotFound if there is

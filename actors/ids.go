@@ -4,31 +4,24 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"barrage/persistence"
 )
 
-// A comment id is 63 bits: 41 of milliseconds since idEpoch (until 2093), 12
-// of a sequence, 10 of the node's number. Ids rise with time, and two nodes
-// never give the same one, whether or not they can see each other.
-const (
-	idSequenceBits = 12
-	idNodeBits     = 10
+// MaxNodeNumber is the highest number that a node can have.
+const MaxNodeNumber = 1<<persistence.IDNodeBits - 1
 
-	// MaxNodeNumber is the highest number that a node can have.
-	MaxNodeNumber = 1<<idNodeBits - 1
-)
-
-// idEpoch is where the ids' clock starts.
-var idEpoch = time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// IDs gives comment ids. There is one for all live videos of a node, so that
-// none is given twice. It may be used from any goroutine.
+// IDs gives comment ids. They rise with time, and two nodes never give the same
+// one, whether or not they can see each other. There is one generator for all
+// live videos of a node, so that none is given twice. It may be used from any
+// goroutine.
 type IDs struct {
 	node uint64
 	now  func() time.Time
 
 	mu sync.Mutex
 	// tick is the highest (millisecond, sequence) given or seen, as one number:
-	// millisecond<<idSequenceBits | sequence. It never goes back, so a clock
+	// millisecond<<IDSequenceBits | sequence. It never goes back, so a clock
 	// that does only makes ids run ahead of it until it has caught up.
 	tick uint64
 }
@@ -45,18 +38,13 @@ func NewIDs(node int, highest uint64, now func() time.Time) (*IDs, error) {
 // Next gives an id above the id after, which another node may have given, and
 // above all that this node has given.
 func (g *IDs) Next(after uint64) uint64 {
-	clock := uint64(max(0, g.now().Sub(idEpoch).Milliseconds())) << idSequenceBits
+	clock := uint64(max(0, g.now().Sub(persistence.IDEpoch).Milliseconds())) << persistence.IDSequenceBits
 	g.mu.Lock()
 	g.tick = max(g.tick+1, clock, tickOf(after)+1)
 	tick := g.tick
 	g.mu.Unlock()
-	return tick<<idNodeBits | g.node
+	return tick<<persistence.IDNodeBits | g.node
 }
 
 // tickOf takes the node's number out of an id.
-func tickOf(id uint64) uint64 { return id >> idNodeBits }
-
-// IDTime is the time at which an id was given, to the millisecond.
-func IDTime(id uint64) time.Time {
-	return idEpoch.Add(time.Duration(id>>(idNodeBits+idSequenceBits)) * time.Millisecond)
-}
+func tickOf(id uint64) uint64 { return id >> persistence.IDNodeBits }

@@ -5,6 +5,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"barrage/persistence"
 )
 
 func TestIDsRiseThroughClockStepsAndOwners(t *testing.T) {
@@ -49,8 +51,8 @@ func TestIDsGoOnAfterARestartWithTheClockSetBack(t *testing.T) {
 func TestIDsTellTheTimeAndFitInASignedNumber(t *testing.T) {
 	at := time.Date(2026, 11, 22, 10, 0, 0, 123e6, time.UTC)
 	ids, _ := NewIDs(MaxNodeNumber, 0, func() time.Time { return at })
-	if id := ids.Next(0); !IDTime(id).Equal(at) || id>>63 != 0 {
-		t.Errorf("id %d has the time %v, not %v", id, IDTime(id), at)
+	if id := ids.Next(0); !persistence.IDTime(id).Equal(at) || id>>63 != 0 {
+		t.Errorf("id %d has the time %v, not %v", id, persistence.IDTime(id), at)
 	}
 	for _, node := range []int{-1, MaxNodeNumber + 1} {
 		if _, err := NewIDs(node, 0, time.Now); err == nil {

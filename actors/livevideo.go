@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -133,6 +134,7 @@ func (l *liveVideo) load() {
 		}
 		if err == nil {
 			m.totals, err = l.node.store.Totals(ctx, l.id)
+			err = withoutArchive(err)
 		}
 		if err == nil {
 			var comments []*records.Comment
@@ -140,13 +142,27 @@ func (l *liveVideo) load() {
 			for i := len(comments) - 1; i >= 0; i-- {
 				m.rows = append(m.rows, EncodeRow(comments[i]))
 			}
-			if len(comments) == limit {
+			switch {
+			case len(m.rows) > 0 && (err != nil || len(comments) == limit):
 				m.floor = m.rows[0].Id
+			case err != nil:
+				// Below every id that will be given, above every one that was.
+				m.floor = max(m.totals.LastCommentId+1, persistence.FirstIDAt(l.node.now()))
 			}
+			err = withoutArchive(err)
 		}
 		m.err = err
 		l.node.root.Send(l.self, m)
 	})
+}
+
+// withoutArchive passes over what keeps only older history from being read: a
+// live video starts without it.
+func withoutArchive(err error) error {
+	if errors.Is(err, persistence.ErrIncomplete) || errors.Is(err, persistence.ErrUnavailable) {
+		return nil
+	}
+	return err
 }
 
 // loadRetry is the pause before the store is asked again for a room.

@@ -7,6 +7,7 @@ import (
 	"github.com/asynkron/protoactor-go/actor"
 
 	"barrage/actors/wire"
+	"barrage/persistence"
 	"barrage/persistence/records"
 )
 
@@ -27,7 +28,7 @@ func (l *liveVideo) post(m *wire.PostComment, sender *actor.PID) {
 	id := l.node.ids.Next(l.lastID)
 	comment := &records.Comment{
 		Id: id, LiveVideoId: l.id, UserId: m.UserId, UserName: m.UserName,
-		Message: m.Message, ParentId: m.ParentId, CreatedAtMs: IDTime(id).UnixMilli(),
+		Message: m.Message, ParentId: m.ParentId, CreatedAtMs: persistence.IDTime(id).UnixMilli(),
 	}
 	posted := &records.CommentPosted{Comment: comment}
 	if m.IdempotencyKey != "" {
@@ -70,6 +71,7 @@ func (l *liveVideo) deleteComment(m *wire.DeleteComment, sender *actor.PID) {
 	record := &records.CommentDeleted{
 		LiveVideoId: l.id, CommentId: m.CommentId,
 		DeletedBy: m.DeletedBy, DeletedAtMs: l.node.now().UnixMilli(),
+		UserId: m.UserId, ParentId: m.ParentId,
 	}
 	p := &pendingRecord{delete: m.CommentId, waiters: []*actor.PID{sender}}
 	if !l.append(&records.Record{Kind: &records.Record_CommentDeleted{CommentDeleted: record}}, p) {

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"barrage/actors/wire"
@@ -157,6 +158,10 @@ func (r *relay) readHistory(key, after uint64) {
 			if len(m.rows) == limit {
 				m.rows, m.more = m.rows[:limit-1], true
 			}
+			if errors.Is(m.err, persistence.ErrUnavailable) {
+				// Live with a gap is better than not at all.
+				m.more, m.err = true, nil
+			}
 		}
 		r.node.root.Send(r.self, m)
 	})
@@ -197,8 +202,12 @@ func (r *relay) onBacklog(m *backlogRead) {
 // last in them.
 func (r *relay) backlogFrames(after uint64, b *backlog) ([]*Frame, uint64) {
 	var frames []*Frame
-	if b.gap && len(b.rows) > 0 {
-		frames = append(frames, newFrame(gapEvent(r.liveVideoID, after, b.rows[0].Id)))
+	if b.gap {
+		first := r.ring.floor
+		if len(b.rows) > 0 {
+			first = b.rows[0].Id
+		}
+		frames = append(frames, newFrame(gapEvent(r.liveVideoID, after, first)))
 		r.node.metrics.gaps.Add(float64(len(b.viewers)))
 	}
 	last := after

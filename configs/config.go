@@ -22,6 +22,8 @@ type Config struct {
 	Journal Journal
 	Store   Store
 	Videos  Videos
+
+	ClickHouse ClickHouse
 }
 
 // HTTP is the edge.
@@ -91,6 +93,24 @@ type Videos struct {
 	Autocreate     bool          // a live video exists from its first use
 	RecentComments int           // kept in memory by the owner
 	IdleAfter      time.Duration // an unused live video leaves memory after this
+}
+
+// ClickHouse is the history store for viewers and analysts; without a DSN,
+// history is in the embedded store alone.
+type ClickHouse struct {
+	DSN                       string        // clickhouse://host:port[,host:port]/database
+	User, Password            string        // in place of the DSN's
+	PasswordFile              string        // holds the password
+	CAFile, CertFile, KeyFile string        // PEM; any of them turns TLS on
+	Cluster                   string        // Replicated and Distributed tables on this cluster
+	RetentionDays             int           // 0: for ever
+	LocalRetention            time.Duration // how long the embedded store keeps what ClickHouse has
+	BatchRows                 int
+	BatchDelay                time.Duration
+	InsertTimeout             time.Duration
+	ReadTimeout               time.Duration
+	ConcurrentReads           int
+	LagWarning                time.Duration
 }
 
 // Default is a Config with every default, without a look at file,

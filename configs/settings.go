@@ -240,6 +240,87 @@ var settings = withFlags([]Setting{
 	},
 
 	{
+		Key: "clickhouse.dsn", Flag: "clickhouse", Default: "", Basic: true, Secret: true,
+		Help:  "keep history in ClickHouse: clickhouse://host:9000[,host:9000]/database; empty: in the embedded store",
+		field: func(c *Config) any { return &c.ClickHouse.DSN },
+	},
+	{
+		Key: "clickhouse.user", Default: "",
+		Help:  "ClickHouse user, in place of the DSN's",
+		field: func(c *Config) any { return &c.ClickHouse.User },
+	},
+	{
+		Key: "clickhouse.password", Default: "", Secret: true,
+		Help:  "ClickHouse password, in place of the DSN's; best given by the environment or a file",
+		field: func(c *Config) any { return &c.ClickHouse.Password },
+	},
+	{
+		Key: "clickhouse.password_file", Default: "",
+		Help:  "file that holds the ClickHouse password",
+		field: func(c *Config) any { return &c.ClickHouse.PasswordFile },
+	},
+	{
+		Key: "clickhouse.ca_file", Default: "",
+		Help:  "PEM file of the authority that ClickHouse's certificate is from; turns TLS on",
+		field: func(c *Config) any { return &c.ClickHouse.CAFile },
+	},
+	{
+		Key: "clickhouse.cert_file", Default: "",
+		Help:  "PEM file of this node's certificate for ClickHouse; turns TLS on",
+		field: func(c *Config) any { return &c.ClickHouse.CertFile },
+	},
+	{
+		Key: "clickhouse.key_file", Default: "",
+		Help:  "PEM file of that certificate's key",
+		field: func(c *Config) any { return &c.ClickHouse.KeyFile },
+	},
+	{
+		Key: "clickhouse.cluster", Default: "",
+		Help:  "cluster of ClickHouse's remote_servers to make Replicated and Distributed tables on; empty: one server",
+		field: func(c *Config) any { return &c.ClickHouse.Cluster },
+	},
+	{
+		Key: "clickhouse.retention_days", Default: "0",
+		Help:  "days after which ClickHouse drops history; 0: never",
+		field: func(c *Config) any { return &c.ClickHouse.RetentionDays },
+	},
+	{
+		Key: "clickhouse.local_retention", Default: "1h", min: 1,
+		Help:  "how long the embedded store keeps comments that ClickHouse has, so that recent pages need no ClickHouse",
+		field: func(c *Config) any { return &c.ClickHouse.LocalRetention },
+	},
+	{
+		Key: "clickhouse.batch_rows", Default: "50000", min: 1,
+		Help:  "most records that are inserted together",
+		field: func(c *Config) any { return &c.ClickHouse.BatchRows },
+	},
+	{
+		Key: "clickhouse.batch_delay", Default: "1s", min: 0.001,
+		Help:  "longest time that a record waits for others to be inserted with",
+		field: func(c *Config) any { return &c.ClickHouse.BatchDelay },
+	},
+	{
+		Key: "clickhouse.insert_timeout", Default: "60s", min: 0.1,
+		Help:  "time after which an insert without an answer is sent again",
+		field: func(c *Config) any { return &c.ClickHouse.InsertTimeout },
+	},
+	{
+		Key: "clickhouse.read_timeout", Default: "3s", min: 0.01,
+		Help:  "longest time that a page of history may take",
+		field: func(c *Config) any { return &c.ClickHouse.ReadTimeout },
+	},
+	{
+		Key: "clickhouse.concurrent_reads", Default: "8", min: 1,
+		Help:  "pages that this node reads at once; others wait",
+		field: func(c *Config) any { return &c.ClickHouse.ConcurrentReads },
+	},
+	{
+		Key: "clickhouse.lag_warning", Default: "1m", min: 0.001,
+		Help:  "ClickHouse lacking records older than this is warned of in the log and in /readyz",
+		field: func(c *Config) any { return &c.ClickHouse.LagWarning },
+	},
+
+	{
 		Key: "videos.autocreate", Default: "true",
 		Help:  "a live video exists from its first use; otherwise an unknown one is 404",
 		field: func(c *Config) any { return &c.Videos.Autocreate },

@@ -42,7 +42,15 @@ func (c *Config) Validate() error {
 	if c.Journal.MaxBytes/2 < c.Journal.SegmentBytes {
 		fail("journal.max_bytes", "%d does not hold two files of journal.segment_bytes (%d)", c.Journal.MaxBytes, c.Journal.SegmentBytes)
 	}
+	c.validateClickHouse(fail)
 	return errors.Join(errs...)
+}
+
+func (c *Config) validateClickHouse(fail func(key, format string, args ...any)) {
+	h := c.ClickHouse
+	if h.Password != "" && h.PasswordFile != "" {
+		fail("clickhouse.password_file", "clickhouse.password is given, too")
+	}
 }
 
 func checkAddr(addr string) error {

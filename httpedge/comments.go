@@ -197,7 +197,8 @@ func (e *Edge) deleteComment(ctx *fasthttp.RequestCtx) error {
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), postDeadline)
 	defer cancel()
-	if _, err := e.change(deadline, video, &wire.DeleteComment{CommentId: row.Id, DeletedBy: who.id}); err != nil {
+	request := &wire.DeleteComment{CommentId: row.Id, DeletedBy: who.id, UserId: row.UserId, ParentId: row.ParentId}
+	if _, err := e.change(deadline, video, request); err != nil {
 		return err
 	}
 	ctx.SetStatusCode(fasthttp.StatusNoContent)

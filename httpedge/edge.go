@@ -24,6 +24,8 @@ type Backend struct {
 	Node   *actors.Node
 	Owners actors.Owners
 	Store  persistence.Store
+	// Lag says how far history is behind; nil: it never is.
+	Lag func() Lag
 }
 
 // Config is what the edge needs. The required fields come first.

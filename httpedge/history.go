@@ -2,6 +2,7 @@ package httpedge
 
 import (
 	"context"
+	"errors"
 
 	"github.com/valyala/fasthttp"
 
@@ -95,7 +96,8 @@ func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.
 	size := r.Limit
 	r.Limit++ // one more shows whether there is a next page
 	rows, err := e.backend.Node.History().Rows(deadline, video, r)
-	if err != nil {
+	incomplete := errors.Is(err, persistence.ErrIncomplete)
+	if err != nil && !incomplete {
 		return err
 	}
 	body := []byte(`{"comments":[`)
@@ -106,9 +108,10 @@ func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.
 		body = append(body, actors.RowJSON(row)...)
 	}
 	body = append(body, `],"nextCursor":`...)
-	if len(rows) > size {
+	if len(rows) > size || incomplete {
+		// A page may be short: what is at hand is better than none.
 		body = append(body, '"')
-		body = append(body, actors.FormatID(rows[size-1].Id)...)
+		body = append(body, actors.FormatID(rows[min(len(rows), size)-1].Id)...)
 		body = append(body, `"}`...)
 	} else {
 		body = append(body, `null}`...)

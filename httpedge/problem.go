@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"barrage/persistence"
 )
 
 // problem is an error as clients see it: application/problem+json (RFC 9457).
@@ -68,7 +70,13 @@ const unavailableRetry = 2 * time.Second
 // answerError is the one place where an error becomes an answer.
 func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
 	var p *problem
-	if !errors.As(err, &p) {
+	switch {
+	case errors.As(err, &p):
+	case errors.Is(err, persistence.ErrUnavailable):
+		// Known, and counted where it comes from.
+		e.log.Debug("history can't be read now", "path", string(ctx.Path()), "error", err)
+		p = unavailable.because("This part of history can't be read now.").after(unavailableRetry)
+	default:
 		// Not the client's doing, and not for its eyes.
 		e.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "error", err)
 		p = unavailable.because("The server can't answer this now.").after(unavailableRetry)

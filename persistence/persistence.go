@@ -17,9 +17,13 @@ import (
 var (
 	// ErrNotFound says that the store has no such comment or key.
 	ErrNotFound = errors.New("not found")
-	// ErrUnavailable says that a record can't be made durable now: the disk is
-	// full or fails, or too much waits already. Trying again later may help.
-	ErrUnavailable = errors.New("the journal can't take records now")
+	// ErrUnavailable says that a record can't be made durable, or history can't
+	// be read now: a disk is full or fails, too much waits already, or a server
+	// is away. Trying again later may help.
+	ErrUnavailable = errors.New("not possible now")
+	// ErrIncomplete says that an answer has the newest part of what was asked
+	// for, and that the rest can't be read now.
+	ErrIncomplete = errors.New("only the newest part can be read now")
 	// ErrClosed says that the journal or store has been closed.
 	ErrClosed = errors.New("closed")
 )
@@ -62,9 +66,9 @@ type Range struct {
 	Parent uint64 // only replies to this comment; 0: all comments
 }
 
-// Store keeps history. All methods may be called from any goroutine, except
-// that there is one caller of Apply and Sync at a time.
-type Store interface {
+// Target is where a Pump moves the journal's records to. There is one caller
+// of Apply and Sync at a time.
+type Target interface {
 	// Apply takes entries in the order of the journal and makes them visible
 	// to readers. Entries at or below AppliedLSN are skipped, so that sending
 	// them again changes nothing.
@@ -74,12 +78,20 @@ type Store interface {
 	// Sync makes everything applied so far survive a crash and returns the
 	// position up to which the journal is no longer needed.
 	Sync(ctx context.Context) (LSN, error)
+}
+
+// Store keeps history. All methods may be called from any goroutine, except
+// those of a Target.
+type Store interface {
+	Target
 
 	// Comment answers one comment, or ErrNotFound.
 	Comment(ctx context.Context, liveVideoID string, id uint64) (*records.Comment, error)
-	// Comments answers the comments of a range.
+	// Comments answers the comments of a range. With ErrIncomplete they are the
+	// newest of it only.
 	Comments(ctx context.Context, liveVideoID string, r Range) ([]*records.Comment, error)
 	// Totals answers the counts of a live video; zeroes for an unknown one.
+	// With ErrIncomplete they are what is known at this node.
 	Totals(ctx context.Context, liveVideoID string) (*records.VideoTotals, error)
 	// KeptAnswer answers what a key was first answered with, or ErrNotFound if
 	// it was not used for at least IdempotencyKeyRetention.

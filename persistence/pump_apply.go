@@ -3,8 +3,6 @@ package persistence
 import (
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
 	"barrage/persistence/records"
 )
 
@@ -36,9 +34,7 @@ func (s *pumping) apply(entries []Entry) error {
 	}
 	s.at = entries[len(entries)-1].LSN
 	s.advance(s.at)
-	for _, e := range entries {
-		s.unsynced += proto.Size(e.Record)
-	}
+	s.unsynced += sizeOf(entries)
 	if s.syncAt.IsZero() {
 		s.syncAt = time.Now().Add(s.cfg.SyncInterval)
 	}

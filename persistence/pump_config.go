@@ -27,7 +27,9 @@ type PumpConfig struct {
 	Log Log
 	// Read begins to read behind a position.
 	Read  func(after LSN) EntryReader
-	Store Store
+	Store Target
+	// Name is what log lines call it: "history".
+	Name string
 
 	// BatchEntries and BatchBytes bound what is applied at once; 4096 and
 	// 1 MiB. A store that is slow per batch (ClickHouse) wants more.
@@ -77,9 +79,13 @@ func (c PumpConfig) withDefaults() PumpConfig {
 	setDuration(&c.SyncInterval, 30*time.Second)
 	setDuration(&c.RetryMin, 50*time.Millisecond)
 	setDuration(&c.RetryMax, 10*time.Second)
+	if c.Name == "" {
+		c.Name = "history"
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	c.Logger = c.Logger.With("to", c.Name)
 	if c.Events.Applied == nil {
 		c.Events.Applied = func(int, time.Duration) {}
 	}

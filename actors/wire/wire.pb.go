@@ -298,9 +298,12 @@ func (x *PostComment) GetIdempotencyKey() string {
 // DeleteComment asks the owner to remove a comment that exists. Answered by
 // CommentAnswer when the removal is durable.
 type DeleteComment struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	CommentId     uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
-	DeletedBy     string                 `protobuf:"bytes,2,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CommentId uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	DeletedBy string                 `protobuf:"bytes,2,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
+	// Of the comment: its author, and what it answers.
+	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	ParentId      uint64 `protobuf:"fixed64,4,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -347,6 +350,20 @@ func (x *DeleteComment) GetDeletedBy() string {
 		return x.DeletedBy
 	}
 	return ""
+}
+
+func (x *DeleteComment) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *DeleteComment) GetParentId() uint64 {
+	if x != nil {
+		return x.ParentId
+	}
+	return 0
 }
 
 type CommentAnswer struct {
@@ -1042,12 +1059,14 @@ const file_wire_proto_rawDesc = "" +
 	"\tuser_name\x18\x02 \x01(\tR\buserName\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1b\n" +
 	"\tparent_id\x18\x04 \x01(\x06R\bparentId\x12'\n" +
-	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"M\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"\x83\x01\n" +
 	"\rDeleteComment\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x1d\n" +
 	"\n" +
-	"deleted_by\x18\x02 \x01(\tR\tdeletedBy\"_\n" +
+	"deleted_by\x18\x02 \x01(\tR\tdeletedBy\x12\x17\n" +
+	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tparent_id\x18\x04 \x01(\x06R\bparentId\"_\n" +
 	"\rCommentAnswer\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12#\n" +
 	"\x03row\x18\x02 \x01(\v2\x11.barrage.wire.RowR\x03row\"\xa0\x01\n" +

@@ -32,6 +32,28 @@ func writeOnce(dir, name string, content []byte) (err error) {
 	return syncDir(dir)
 }
 
+// Replace writes a small file of the folder anew, as a whole or not at all,
+// and returns when it is on disk. mode 0600.
+func Replace(dir, name string, content []byte) error {
+	path := filepath.Join(dir, name)
+	temp := path + ".tmp"
+	f, err := os.OpenFile(filepath.Clean(temp), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		err = os.Rename(temp, path)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return syncDir(dir)
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(filepath.Clean(dir))
 	if err != nil {

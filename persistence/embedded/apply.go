@@ -41,6 +41,7 @@ func (s *Store) Apply(ctx context.Context, entries []persistence.Entry) (err err
 		if e.LSN <= a.lsn {
 			continue
 		}
+		a.at = e.LSN
 		if err := a.add(e.Record); err != nil {
 			return fmt.Errorf("embedded store: applying record %d: %w", e.LSN, err)
 		}
@@ -65,6 +66,7 @@ type applying struct {
 	totals map[string]*records.VideoTotals // of the videos met in this call
 	dirty  map[string]struct{}             // videos whose totals the batch must write
 	lsn    persistence.LSN                 // the last record in the batch
+	at     persistence.LSN                 // the record that is being added
 	maxID  uint64
 }
 
@@ -114,8 +116,12 @@ func (a *applying) videoTotals(video string) (*records.VideoTotals, error) {
 	t := a.totals[video]
 	if t == nil {
 		t = new(records.VideoTotals)
-		if _, err := getProto(a.db, totalsKey(a.work.key[:0], video), t); err != nil {
+		known, err := getProto(a.db, totalsKey(a.work.key[:0], video), t)
+		if err != nil {
 			return nil, err
+		}
+		if !known {
+			t.CountedFrom = a.joined.Load()
 		}
 		a.totals[video] = t
 	}

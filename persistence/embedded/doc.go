@@ -12,7 +12,8 @@
 // big-endian, so that keys sort by them.
 //
 //	c video id                 comment, without what the key says
-//	d video id                 deleted, never to be shown again
+//	d video id                 deleted, never to be shown again; the position
+//	                           of the deletion in the journal
 //	r video parent id          reply, empty
 //	t video                    records.VideoTotals
 //	k bucket(u32) digest(16)   records.KeptAnswer; bucket: creation time in

@@ -22,6 +22,8 @@ var (
 	formatKey  = []byte{metaKind, 'f'}
 	appliedKey = []byte{metaKind, 'a'}
 	maxIDKey   = []byte{metaKind, 'i'}
+	joinedKey  = []byte{metaKind, 'j'}
+	floorKey   = []byte{metaKind, 'l'}
 
 	be = binary.BigEndian
 )

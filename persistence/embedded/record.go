@@ -14,6 +14,8 @@ func (a *applying) add(r *records.Record) error {
 		if kind.CommentDeleted.GetCommentId() != 0 {
 			return a.deleted(kind.CommentDeleted)
 		}
+	case *records.Record_ReactionsCounted, *records.Record_RoomEvent:
+		return nil // for analysts, who have ClickHouse
 	}
 	// Perhaps a kind of a newer version, from before this one was put back.
 	// Stopping here would stop history.
@@ -83,12 +85,26 @@ func (a *applying) deleted(d *records.CommentDeleted) error {
 			}
 		}
 		t.Comments--
+	} else if trimmed, err := a.countedAndTrimmed(t, video, id); err != nil {
+		return err
+	} else if trimmed {
+		t.Comments--
 	}
-	if err := a.batch.Set(deletedKey(nil, video, id), nil, nil); err != nil {
+	if err := a.batch.Set(deletedKey(nil, video, id), be.AppendUint64(nil, uint64(a.at)), nil); err != nil {
 		return err
 	}
 	a.given(t, video, id)
 	return nil
+}
+
+// countedAndTrimmed answers whether a comment that is not here is one that was
+// (see Trim), and was not deleted before.
+func (a *applying) countedAndTrimmed(t *records.VideoTotals, video string, id uint64) (bool, error) {
+	if id < max(a.joined.Load(), t.GetCountedFrom()) || id >= a.Floor() {
+		return false, nil
+	}
+	_, deleted, err := get(a.db, deletedKey(nil, video, id))
+	return !deleted, err
 }
 
 // known answers whether a comment is there or was deleted.

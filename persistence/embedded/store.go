@@ -26,6 +26,8 @@ type Store struct {
 
 	applied atomic.Uint64
 	maxID   atomic.Uint64
+	joined  atomic.Uint64 // see Join
+	floor   atomic.Uint64 // see Floor
 
 	// Of the one caller of Apply and Sync.
 	synced     persistence.LSN
@@ -101,8 +103,18 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	joined, err := s.number(joinedKey)
+	if err != nil {
+		return err
+	}
+	floor, err := s.number(floorKey)
+	if err != nil {
+		return err
+	}
 	s.applied.Store(applied)
 	s.maxID.Store(maxID)
+	s.joined.Store(joined)
+	s.floor.Store(floor)
 	s.synced = persistence.LSN(applied)
 	return nil
 }

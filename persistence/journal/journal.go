@@ -115,6 +115,16 @@ func (j *Journal) Barrier(ctx context.Context) (persistence.LSN, error) {
 	}
 }
 
+// FirstLSN is the first position that was not trimmed.
+func (j *Journal) FirstLSN() persistence.LSN {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.segments) == 0 {
+		return j.durable + 1
+	}
+	return j.segments[0].first
+}
+
 // LastLSN is the last durable position.
 func (j *Journal) LastLSN() persistence.LSN {
 	j.mu.Lock()

@@ -231,11 +231,14 @@ func (x *CommentPosted) GetIdempotencyKey() *IdempotencyKey {
 
 // CommentDeleted says that a comment is gone from history.
 type CommentDeleted struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	LiveVideoId   string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
-	CommentId     uint64                 `protobuf:"fixed64,2,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
-	DeletedBy     string                 `protobuf:"bytes,3,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
-	DeletedAtMs   int64                  `protobuf:"varint,4,opt,name=deleted_at_ms,json=deletedAtMs,proto3" json:"deleted_at_ms,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	CommentId   uint64                 `protobuf:"fixed64,2,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	DeletedBy   string                 `protobuf:"bytes,3,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
+	DeletedAtMs int64                  `protobuf:"varint,4,opt,name=deleted_at_ms,json=deletedAtMs,proto3" json:"deleted_at_ms,omitempty"`
+	// Of the comment: its author, and what it answered.
+	UserId        string `protobuf:"bytes,5,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	ParentId      uint64 `protobuf:"fixed64,6,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -298,6 +301,255 @@ func (x *CommentDeleted) GetDeletedAtMs() int64 {
 	return 0
 }
 
+func (x *CommentDeleted) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *CommentDeleted) GetParentId() uint64 {
+	if x != nil {
+		return x.ParentId
+	}
+	return 0
+}
+
+// ReactionsCounted says how many reactions came in, some of them together.
+type ReactionsCounted struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	// Unique in the cluster, so that counting it twice can be told.
+	ReactionId uint64 `protobuf:"fixed64,2,opt,name=reaction_id,json=reactionId,proto3" json:"reaction_id,omitempty"`
+	// 0: reactions to the live video itself.
+	CommentId     uint64           `protobuf:"fixed64,3,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	Counts        []*ReactionCount `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
+	CreatedAtMs   int64            `protobuf:"varint,5,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactionsCounted) Reset() {
+	*x = ReactionsCounted{}
+	mi := &file_persistence_records_records_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactionsCounted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactionsCounted) ProtoMessage() {}
+
+func (x *ReactionsCounted) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactionsCounted.ProtoReflect.Descriptor instead.
+func (*ReactionsCounted) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ReactionsCounted) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ReactionsCounted) GetReactionId() uint64 {
+	if x != nil {
+		return x.ReactionId
+	}
+	return 0
+}
+
+func (x *ReactionsCounted) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *ReactionsCounted) GetCounts() []*ReactionCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *ReactionsCounted) GetCreatedAtMs() int64 {
+	if x != nil {
+		return x.CreatedAtMs
+	}
+	return 0
+}
+
+type ReactionCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactionCount) Reset() {
+	*x = ReactionCount{}
+	mi := &file_persistence_records_records_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactionCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactionCount) ProtoMessage() {}
+
+func (x *ReactionCount) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactionCount.ProtoReflect.Descriptor instead.
+func (*ReactionCount) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ReactionCount) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ReactionCount) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+// RoomEvent is an act of those who keep order, for the audit: a mute, a pin,
+// an end. A deletion is a CommentDeleted.
+type RoomEvent struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	Kind        string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// With video, kind and time it names the event.
+	EventId   uint64 `protobuf:"fixed64,3,opt,name=event_id,json=eventId,proto3" json:"event_id,omitempty"`
+	AtMs      int64  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	ActorId   string `protobuf:"bytes,5,opt,name=actor_id,json=actorId,proto3" json:"actor_id,omitempty"`
+	UserId    string `protobuf:"bytes,6,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	CommentId uint64 `protobuf:"fixed64,7,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	// JSON, or empty.
+	Detail        string `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomEvent) Reset() {
+	*x = RoomEvent{}
+	mi := &file_persistence_records_records_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomEvent) ProtoMessage() {}
+
+func (x *RoomEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomEvent.ProtoReflect.Descriptor instead.
+func (*RoomEvent) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *RoomEvent) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *RoomEvent) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *RoomEvent) GetEventId() uint64 {
+	if x != nil {
+		return x.EventId
+	}
+	return 0
+}
+
+func (x *RoomEvent) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *RoomEvent) GetActorId() string {
+	if x != nil {
+		return x.ActorId
+	}
+	return ""
+}
+
+func (x *RoomEvent) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *RoomEvent) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *RoomEvent) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 // Record is one entry of the journal.
 type Record struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -305,6 +557,8 @@ type Record struct {
 	//
 	//	*Record_CommentPosted
 	//	*Record_CommentDeleted
+	//	*Record_ReactionsCounted
+	//	*Record_RoomEvent
 	Kind          isRecord_Kind `protobuf_oneof:"kind"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -312,7 +566,7 @@ type Record struct {
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_persistence_records_records_proto_msgTypes[4]
+	mi := &file_persistence_records_records_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -324,7 +578,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[4]
+	mi := &file_persistence_records_records_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -337,7 +591,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{4}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Record) GetKind() isRecord_Kind {
@@ -365,6 +619,24 @@ func (x *Record) GetCommentDeleted() *CommentDeleted {
 	return nil
 }
 
+func (x *Record) GetReactionsCounted() *ReactionsCounted {
+	if x != nil {
+		if x, ok := x.Kind.(*Record_ReactionsCounted); ok {
+			return x.ReactionsCounted
+		}
+	}
+	return nil
+}
+
+func (x *Record) GetRoomEvent() *RoomEvent {
+	if x != nil {
+		if x, ok := x.Kind.(*Record_RoomEvent); ok {
+			return x.RoomEvent
+		}
+	}
+	return nil
+}
+
 type isRecord_Kind interface {
 	isRecord_Kind()
 }
@@ -377,9 +649,21 @@ type Record_CommentDeleted struct {
 	CommentDeleted *CommentDeleted `protobuf:"bytes,2,opt,name=comment_deleted,json=commentDeleted,proto3,oneof"`
 }
 
+type Record_ReactionsCounted struct {
+	ReactionsCounted *ReactionsCounted `protobuf:"bytes,3,opt,name=reactions_counted,json=reactionsCounted,proto3,oneof"`
+}
+
+type Record_RoomEvent struct {
+	RoomEvent *RoomEvent `protobuf:"bytes,4,opt,name=room_event,json=roomEvent,proto3,oneof"`
+}
+
 func (*Record_CommentPosted) isRecord_Kind() {}
 
 func (*Record_CommentDeleted) isRecord_Kind() {}
+
+func (*Record_ReactionsCounted) isRecord_Kind() {}
+
+func (*Record_RoomEvent) isRecord_Kind() {}
 
 // KeptAnswer is what the embedded store keeps for an Idempotency-Key.
 type KeptAnswer struct {
@@ -392,7 +676,7 @@ type KeptAnswer struct {
 
 func (x *KeptAnswer) Reset() {
 	*x = KeptAnswer{}
-	mi := &file_persistence_records_records_proto_msgTypes[5]
+	mi := &file_persistence_records_records_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -404,7 +688,7 @@ func (x *KeptAnswer) String() string {
 func (*KeptAnswer) ProtoMessage() {}
 
 func (x *KeptAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[5]
+	mi := &file_persistence_records_records_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -417,7 +701,7 @@ func (x *KeptAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptAnswer.ProtoReflect.Descriptor instead.
 func (*KeptAnswer) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{5}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *KeptAnswer) GetComment() *Comment {
@@ -441,13 +725,15 @@ type VideoTotals struct {
 	Comments uint64 `protobuf:"varint,1,opt,name=comments,proto3" json:"comments,omitempty"`
 	// The highest comment id ever given in this video, deleted ones included.
 	LastCommentId uint64 `protobuf:"fixed64,2,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
+	// Comments with an id below this are not counted here, but in ClickHouse.
+	CountedFrom   uint64 `protobuf:"fixed64,3,opt,name=counted_from,json=countedFrom,proto3" json:"counted_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VideoTotals) Reset() {
 	*x = VideoTotals{}
-	mi := &file_persistence_records_records_proto_msgTypes[6]
+	mi := &file_persistence_records_records_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -459,7 +745,7 @@ func (x *VideoTotals) String() string {
 func (*VideoTotals) ProtoMessage() {}
 
 func (x *VideoTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[6]
+	mi := &file_persistence_records_records_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -472,7 +758,7 @@ func (x *VideoTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VideoTotals.ProtoReflect.Descriptor instead.
 func (*VideoTotals) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{6}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *VideoTotals) GetComments() uint64 {
@@ -485,6 +771,13 @@ func (x *VideoTotals) GetComments() uint64 {
 func (x *VideoTotals) GetLastCommentId() uint64 {
 	if x != nil {
 		return x.LastCommentId
+	}
+	return 0
+}
+
+func (x *VideoTotals) GetCountedFrom() uint64 {
+	if x != nil {
+		return x.CountedFrom
 	}
 	return 0
 }
@@ -508,26 +801,53 @@ const file_persistence_records_records_proto_rawDesc = "" +
 	"bodyDigest\"\x8d\x01\n" +
 	"\rCommentPosted\x122\n" +
 	"\acomment\x18\x01 \x01(\v2\x18.barrage.records.CommentR\acomment\x12H\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\v2\x1f.barrage.records.IdempotencyKeyR\x0eidempotencyKey\"\x96\x01\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\v2\x1f.barrage.records.IdempotencyKeyR\x0eidempotencyKey\"\xcc\x01\n" +
 	"\x0eCommentDeleted\x12\"\n" +
 	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\x02 \x01(\x06R\tcommentId\x12\x1d\n" +
 	"\n" +
 	"deleted_by\x18\x03 \x01(\tR\tdeletedBy\x12\"\n" +
-	"\rdeleted_at_ms\x18\x04 \x01(\x03R\vdeletedAtMs\"\xa5\x01\n" +
+	"\rdeleted_at_ms\x18\x04 \x01(\x03R\vdeletedAtMs\x12\x17\n" +
+	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x1b\n" +
+	"\tparent_id\x18\x06 \x01(\x06R\bparentId\"\xd2\x01\n" +
+	"\x10ReactionsCounted\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x1f\n" +
+	"\vreaction_id\x18\x02 \x01(\x06R\n" +
+	"reactionId\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x03 \x01(\x06R\tcommentId\x126\n" +
+	"\x06counts\x18\x04 \x03(\v2\x1e.barrage.records.ReactionCountR\x06counts\x12\"\n" +
+	"\rcreated_at_ms\x18\x05 \x01(\x03R\vcreatedAtMs\"9\n" +
+	"\rReactionCount\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xde\x01\n" +
+	"\tRoomEvent\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x19\n" +
+	"\bevent_id\x18\x03 \x01(\x06R\aeventId\x12\x13\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\x12\x19\n" +
+	"\bactor_id\x18\x05 \x01(\tR\aactorId\x12\x17\n" +
+	"\auser_id\x18\x06 \x01(\tR\x06userId\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\a \x01(\x06R\tcommentId\x12\x16\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\"\xb4\x02\n" +
 	"\x06Record\x12G\n" +
 	"\x0ecomment_posted\x18\x01 \x01(\v2\x1e.barrage.records.CommentPostedH\x00R\rcommentPosted\x12J\n" +
-	"\x0fcomment_deleted\x18\x02 \x01(\v2\x1f.barrage.records.CommentDeletedH\x00R\x0ecommentDeletedB\x06\n" +
+	"\x0fcomment_deleted\x18\x02 \x01(\v2\x1f.barrage.records.CommentDeletedH\x00R\x0ecommentDeleted\x12P\n" +
+	"\x11reactions_counted\x18\x03 \x01(\v2!.barrage.records.ReactionsCountedH\x00R\x10reactionsCounted\x12;\n" +
+	"\n" +
+	"room_event\x18\x04 \x01(\v2\x1a.barrage.records.RoomEventH\x00R\troomEventB\x06\n" +
 	"\x04kind\"a\n" +
 	"\n" +
 	"KeptAnswer\x122\n" +
 	"\acomment\x18\x01 \x01(\v2\x18.barrage.records.CommentR\acomment\x12\x1f\n" +
 	"\vbody_digest\x18\x02 \x01(\fR\n" +
-	"bodyDigest\"Q\n" +
+	"bodyDigest\"t\n" +
 	"\vVideoTotals\x12\x1a\n" +
 	"\bcomments\x18\x01 \x01(\x04R\bcomments\x12&\n" +
-	"\x0flast_comment_id\x18\x02 \x01(\x06R\rlastCommentIdB\x1dZ\x1bbarrage/persistence/recordsb\x06proto3"
+	"\x0flast_comment_id\x18\x02 \x01(\x06R\rlastCommentId\x12!\n" +
+	"\fcounted_from\x18\x03 \x01(\x06R\vcountedFromB\x1dZ\x1bbarrage/persistence/recordsb\x06proto3"
 
 var (
 	file_persistence_records_records_proto_rawDescOnce sync.Once
@@ -541,27 +861,33 @@ func file_persistence_records_records_proto_rawDescGZIP() []byte {
 	return file_persistence_records_records_proto_rawDescData
 }
 
-var file_persistence_records_records_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_persistence_records_records_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_persistence_records_records_proto_goTypes = []any{
-	(*Comment)(nil),        // 0: barrage.records.Comment
-	(*IdempotencyKey)(nil), // 1: barrage.records.IdempotencyKey
-	(*CommentPosted)(nil),  // 2: barrage.records.CommentPosted
-	(*CommentDeleted)(nil), // 3: barrage.records.CommentDeleted
-	(*Record)(nil),         // 4: barrage.records.Record
-	(*KeptAnswer)(nil),     // 5: barrage.records.KeptAnswer
-	(*VideoTotals)(nil),    // 6: barrage.records.VideoTotals
+	(*Comment)(nil),          // 0: barrage.records.Comment
+	(*IdempotencyKey)(nil),   // 1: barrage.records.IdempotencyKey
+	(*CommentPosted)(nil),    // 2: barrage.records.CommentPosted
+	(*CommentDeleted)(nil),   // 3: barrage.records.CommentDeleted
+	(*ReactionsCounted)(nil), // 4: barrage.records.ReactionsCounted
+	(*ReactionCount)(nil),    // 5: barrage.records.ReactionCount
+	(*RoomEvent)(nil),        // 6: barrage.records.RoomEvent
+	(*Record)(nil),           // 7: barrage.records.Record
+	(*KeptAnswer)(nil),       // 8: barrage.records.KeptAnswer
+	(*VideoTotals)(nil),      // 9: barrage.records.VideoTotals
 }
 var file_persistence_records_records_proto_depIdxs = []int32{
 	0, // 0: barrage.records.CommentPosted.comment:type_name -> barrage.records.Comment
 	1, // 1: barrage.records.CommentPosted.idempotency_key:type_name -> barrage.records.IdempotencyKey
-	2, // 2: barrage.records.Record.comment_posted:type_name -> barrage.records.CommentPosted
-	3, // 3: barrage.records.Record.comment_deleted:type_name -> barrage.records.CommentDeleted
-	0, // 4: barrage.records.KeptAnswer.comment:type_name -> barrage.records.Comment
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 2: barrage.records.ReactionsCounted.counts:type_name -> barrage.records.ReactionCount
+	2, // 3: barrage.records.Record.comment_posted:type_name -> barrage.records.CommentPosted
+	3, // 4: barrage.records.Record.comment_deleted:type_name -> barrage.records.CommentDeleted
+	4, // 5: barrage.records.Record.reactions_counted:type_name -> barrage.records.ReactionsCounted
+	6, // 6: barrage.records.Record.room_event:type_name -> barrage.records.RoomEvent
+	0, // 7: barrage.records.KeptAnswer.comment:type_name -> barrage.records.Comment
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_persistence_records_records_proto_init() }
@@ -569,9 +895,11 @@ func file_persistence_records_records_proto_init() {
 	if File_persistence_records_records_proto != nil {
 		return
 	}
-	file_persistence_records_records_proto_msgTypes[4].OneofWrappers = []any{
+	file_persistence_records_records_proto_msgTypes[7].OneofWrappers = []any{
 		(*Record_CommentPosted)(nil),
 		(*Record_CommentDeleted)(nil),
+		(*Record_ReactionsCounted)(nil),
+		(*Record_RoomEvent)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -579,7 +907,7 @@ func file_persistence_records_records_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_persistence_records_records_proto_rawDesc), len(file_persistence_records_records_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

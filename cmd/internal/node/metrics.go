@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"barrage/persistence"
+	"barrage/persistence/clickhouse"
 	"barrage/persistence/journal"
 )
 
@@ -83,4 +84,78 @@ func (m *storageMetrics) watch(registry prometheus.Registerer, j *journal.Journa
 	gauge("journal_depth_records", "Durable records that history does not have yet.", func() float64 {
 		return float64(j.LastLSN()) - float64(p.Applied())
 	})
+}
+
+// archiveMetrics counts what goes into ClickHouse and is read from there.
+type archiveMetrics struct {
+	rows          *prometheus.CounterVec
+	batchRows     prometheus.Histogram
+	insertSeconds prometheus.Histogram
+	readSeconds   prometheus.Histogram
+	failures      *prometheus.CounterVec
+	setAside      prometheus.Counter
+	missed        prometheus.Counter
+}
+
+func newArchiveMetrics(registry prometheus.Registerer) *archiveMetrics {
+	const subsystem = "clickhouse"
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "barrage", Subsystem: subsystem, Name: name, Help: help, Buckets: buckets,
+		})
+	}
+	counter := func(name, help string) prometheus.CounterOpts {
+		return prometheus.CounterOpts{Namespace: "barrage", Subsystem: subsystem, Name: name, Help: help}
+	}
+	m := &archiveMetrics{
+		rows:          prometheus.NewCounterVec(counter("rows_total", "Rows inserted into ClickHouse, those sent again included."), []string{"table"}),
+		batchRows:     histogram("batch_records", "Records of a batch.", prometheus.ExponentialBuckets(1, 4, 9)),
+		insertSeconds: histogram("insert_seconds", "Time to insert a batch, all its tables.", prometheus.ExponentialBuckets(0.001, 4, 9)),
+		readSeconds:   histogram("read_seconds", "Time of a query for history.", prometheus.ExponentialBuckets(0.0005, 4, 8)),
+		failures:      prometheus.NewCounterVec(counter("failures_total", "Failed operations with ClickHouse; each insert is tried again."), []string{"operation"}),
+		setAside:      prometheus.NewCounter(counter("set_aside_records_total", "Records that ClickHouse refused, put into a file.")),
+		missed:        prometheus.NewCounter(counter("missed_records_total", "Records that the journal lost before ClickHouse had them.")),
+	}
+	registry.MustRegister(m.rows, m.batchRows, m.insertSeconds, m.readSeconds, m.failures, m.setAside, m.missed)
+	return m
+}
+
+func (m *archiveMetrics) events() clickhouse.Events {
+	return clickhouse.Events{
+		Inserted: func(table string, rows int, _ time.Duration) { m.rows.WithLabelValues(table).Add(float64(rows)) },
+		Read: func(took time.Duration, err error) {
+			m.readSeconds.Observe(took.Seconds())
+			if err != nil {
+				m.failures.WithLabelValues("query").Inc()
+			}
+		},
+		SetAside: func(records int) { m.setAside.Add(float64(records)) },
+	}
+}
+
+func (m *archiveMetrics) pumpEvents() persistence.PumpEvents {
+	return persistence.PumpEvents{
+		Applied: func(entries int, took time.Duration) {
+			m.batchRows.Observe(float64(entries))
+			m.insertSeconds.Observe(took.Seconds())
+		},
+		Failed: func(operation string, _ error) {
+			if operation == "apply" {
+				operation = "insert"
+			}
+			m.failures.WithLabelValues(operation).Inc()
+		},
+		Missed: func(from, to persistence.LSN) { m.missed.Add(float64(to - from + 1)) },
+	}
+}
+
+// watch adds gauges of how far ClickHouse is behind.
+func (m *archiveMetrics) watch(registry prometheus.Registerer, p *persistence.Pump) {
+	gauge := func(name, help string, value func() float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "barrage", Subsystem: "clickhouse", Name: name, Help: help,
+		}, value))
+	}
+	gauge("lag_records", "Durable records that ClickHouse does not have yet.", func() float64 { return float64(p.Stats().Depth) })
+	gauge("lag_seconds", "Age of the oldest of them.", func() float64 { return p.Stats().Lag.Seconds() })
 }

@@ -46,8 +46,11 @@ func Run(ctx context.Context, cfg *configs.Config, log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("listening for HTTP: %w", err)
 	}
-	n := &node{cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2)}
-	if err := n.start(ctx, listener, secret, number); err != nil {
+	n := &node{
+		cfg: cfg, log: log, registry: prometheus.NewRegistry(), failed: make(chan error, 2),
+		number: number, name: fmt.Sprintf("node-%d", number),
+	}
+	if err := n.start(ctx, listener, secret); err != nil {
 		_ = listener.Close()
 		if ctx.Err() != nil {
 			err = nil // told to stop while it was starting
@@ -81,16 +84,19 @@ type node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 	failed   chan error
+	number   int    // of the node, in its ids
+	name     string // of the node, for people
 
 	journal *journal.Journal
 	store   *embedded.Store
 	pump    *persistence.Pump
+	archive *archive // nil: history is in the embedded store alone
 	member  *cluster.Member
 	actors  *actors.Node
 	edge    *httpedge.Edge
 }
 
-func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, number int) (err error) {
+func (n *node) start(ctx context.Context, listener net.Listener, secret []byte) (err error) {
 	// The edge first: while the journal is read, it says that the node is up
 	// and not yet ready.
 	if n.edge, err = httpedge.New(n.edgeConfig(secret)); err != nil {
@@ -108,7 +114,7 @@ func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, 
 	if err != nil {
 		return fmt.Errorf("reading the highest comment id: %w", err)
 	}
-	ids, err := actors.NewIDs(number, highest, time.Now)
+	ids, err := actors.NewIDs(n.number, highest, time.Now)
 	if err != nil {
 		return err
 	}
@@ -118,7 +124,7 @@ func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, 
 		actor.WithDeadLetterRequestLogging(false),
 		actor.WithDeadLetterThrottleCount(0),
 	)
-	n.actors, err = actors.NewNode(n.actorsConfig(system, ids, number))
+	n.actors, err = actors.NewNode(n.actorsConfig(system, ids))
 	if err != nil {
 		return err
 	}
@@ -127,8 +133,20 @@ func (n *node) start(ctx context.Context, listener net.Listener, secret []byte, 
 		return err
 	}
 	n.actors.Start(n.member.Owners())
-	n.edge.Open(httpedge.Backend{Node: n.actors, Owners: n.member.Owners(), Store: n.store})
+	backend := httpedge.Backend{Node: n.actors, Owners: n.member.Owners(), Store: n.history()}
+	if n.archive != nil {
+		backend.Lag = n.archive.lagOfHistory
+	}
+	n.edge.Open(backend)
 	return nil
+}
+
+// history is the store that readers are to use.
+func (n *node) history() persistence.Store {
+	if n.archive == nil {
+		return n.store
+	}
+	return n.archive.history()
 }
 
 // startStorage opens the journal and the store, and brings the store up to
@@ -141,6 +159,13 @@ func (n *node) startStorage(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
+	var am *archiveMetrics
+	if n.cfg.ClickHouse.DSN != "" {
+		am = newArchiveMetrics(n.registry)
+		if n.archive, err = n.openArchive(ctx, am); err != nil {
+			return err
+		}
+	}
 	m := newStorageMetrics(n.registry)
 	n.journal, err = journal.Open(journal.Config{
 		Dir: filepath.Join(n.cfg.Data, "journal"), After: n.store.AppliedLSN(),
@@ -151,8 +176,17 @@ func (n *node) startStorage(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("opening the journal: %w", err)
 	}
+	logs := []persistence.Log{n.journal}
+	if n.archive != nil {
+		logs = persistence.Share(n.journal, 2)
+		if err := n.archive.start(logs[1], am); err != nil {
+			return fmt.Errorf("starting to insert into ClickHouse: %w", err)
+		}
+	} else if err := n.refuseJoined(); err != nil {
+		return err
+	}
 	n.pump, err = persistence.NewPump(persistence.PumpConfig{
-		Log: n.journal, Store: n.store, Logger: n.log, Events: m.pumpEvents(),
+		Log: logs[0], Store: n.store, Logger: n.log, Events: m.pumpEvents(),
 		Read: func(after persistence.LSN) persistence.EntryReader { return n.journal.Reader(after) },
 	})
 	if err != nil {
@@ -168,11 +202,11 @@ func (n *node) startStorage(ctx context.Context) (err error) {
 	return nil
 }
 
-func (n *node) actorsConfig(system *actor.ActorSystem, ids *actors.IDs, number int) actors.Config {
+func (n *node) actorsConfig(system *actor.ActorSystem, ids *actors.IDs) actors.Config {
 	s, v := n.cfg.Stream, n.cfg.Videos
 	return actors.Config{
-		System: system, Journal: n.journal, Store: n.store, Applied: n.pump, IDs: ids,
-		Metrics: actors.NewMetrics(n.registry), Log: n.log, NodeName: fmt.Sprintf("node-%d", number),
+		System: system, Journal: n.journal, Store: n.history(), Applied: n.pump, IDs: ids,
+		Metrics: actors.NewMetrics(n.registry), Log: n.log, NodeName: n.name,
 		RecentComments: v.RecentComments, IdleAfter: v.IdleAfter,
 		RingComments: s.RingComments, RingBytes: int(s.RingBytes), ReplayLimit: s.ReplayLimit,
 		FrameInterval: s.FrameInterval, Heartbeat: s.Heartbeat, Retry: s.Retry, RetryJitter: s.RetryJitter,
@@ -229,8 +263,21 @@ func (n *node) leave() error {
 	return nil
 }
 
+// refuseJoined keeps a node from serving a part of its history for all of it.
+func (n *node) refuseJoined() error {
+	joined, err := n.store.Joined()
+	if err == nil && joined {
+		err = errors.New("the history of this data folder is in ClickHouse: give clickhouse.dsn, " +
+			"or move history into a new folder with 'barrage export' and 'barrage import'")
+	}
+	return err
+}
+
 func (n *node) stopStorage(ctx context.Context) error {
 	var errs []error
+	if n.archive != nil {
+		errs = append(errs, n.archive.stop(ctx))
+	}
 	if n.pump != nil {
 		errs = append(errs, n.pump.Stop(ctx))
 	}

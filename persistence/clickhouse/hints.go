@@ -1,0 +1,100 @@
+package clickhouse
+
+import (
+	"context"
+	"math"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"barrage/persistence"
+)
+
+const (
+	// hintedVideos are the live videos whose hints are kept.
+	hintedVideos = 10_000
+	// boundsAge is how long the ends of a video's history are taken for what
+	// they were. What is newer is found anyhow; comments older than all (an
+	// import) may be missed for so long.
+	boundsAge = time.Minute
+	// wideningFactor is how much wider the next window is if one has too few.
+	wideningFactor = 8
+)
+
+// firstWidth is the window for a live video of which nothing is known: ten
+// seconds.
+var firstWidth = persistence.FirstIDAt(persistence.IDEpoch.Add(10 * time.Second))
+
+// hint is what is known of a live video's history: where it begins and ends,
+// and how close its comments are.
+type hint struct {
+	first, last uint64 // ids; no comment: MaxUint64 and 0
+	readAt      time.Time
+	perComment  uint64 // ids from one comment to the next; 0: unknown
+}
+
+type hints struct{ byVideo *lru.Cache[string, hint] }
+
+func newHints() *hints {
+	cache, err := lru.New[string, hint](hintedVideos)
+	if err != nil { // only for a size that is not positive
+		panic(err)
+	}
+	return &hints{cache}
+}
+
+// of gives a live video's hint, with ends that are young enough.
+func (db *DB) hint(ctx context.Context, liveVideoID string) (hint, error) {
+	h, _ := db.guard.hints.byVideo.Get(liveVideoID)
+	if !h.readAt.IsZero() && time.Since(h.readAt) < boundsAge {
+		return h, nil
+	}
+	return shared(ctx, db.guard, "ends "+liveVideoID, func(ctx context.Context) (hint, error) {
+		h.readAt = time.Now()
+		var n uint64
+		err := db.query(ctx, func(ctx context.Context, s server) error {
+			return s.conn.QueryRow(ctx, "SELECT count(), min(comment_id), max(comment_id) FROM "+db.table(commentsTable)+
+				" WHERE live_video_id = ?", liveVideoID).Scan(&n, &h.first, &h.last)
+		})
+		if err != nil {
+			return h, err
+		}
+		if n == 0 {
+			h.first = math.MaxUint64 // not to be remembered: it begins any moment
+			return h, nil
+		}
+		db.guard.hints.byVideo.Add(liveVideoID, h)
+		return h, nil
+	})
+}
+
+// learn notes how close the comments of a page are.
+func (h *hints) learn(liveVideoID string, rows []stored) {
+	if len(rows) < 2 {
+		return
+	}
+	known, ok := h.byVideo.Get(liveVideoID)
+	if !ok {
+		return
+	}
+	from, to := rows[0].comment.Id, rows[len(rows)-1].comment.Id
+	known.perComment = (max(from, to)-min(from, to))/uint64(len(rows)-1) + 1
+	h.byVideo.Add(liveVideoID, known)
+}
+
+// width is the window that should hold a page.
+func (h hint) width(limit int) uint64 {
+	if h.perComment == 0 {
+		return firstWidth
+	}
+	// Twice as many as needed, for a stretch that is thinner.
+	return times(h.perComment, 2*uint64(limit)+1)
+}
+
+// times multiplies, up to the highest number there is.
+func times(a, b uint64) uint64 {
+	if a > math.MaxUint64/b {
+		return math.MaxUint64
+	}
+	return a * b
+}

@@ -1,0 +1,164 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"barrage/persistence"
+	"barrage/persistence/clickhouse/schema"
+	"barrage/persistence/records"
+)
+
+// A record that ClickHouse refuses for what it is must not hold up all behind
+// it for ever. Nothing is lost for that: it goes into a file.
+
+// suspectAfter failures in a row of the same batch, something in it is looked
+// for that may be the cause.
+const suspectAfter = 3
+
+// failures counts attempts at the same batch.
+type failures struct {
+	first persistence.LSN
+	n     int
+}
+
+// suspicious says whether it is time to look for a record that is the cause.
+func (f *failures) suspicious(first persistence.LSN, err error) bool {
+	if f.first != first {
+		*f = failures{first: first}
+	}
+	f.n++
+	return f.n >= suspectAfter && refused(err)
+}
+
+// Codes of ClickHouse's exceptions that are about the server, whatever the
+// rows are (src/Common/ErrorCodes.cpp).
+var serverCodes = []int32{
+	3, 16, 20, 32, 60, 74, 75, 76, 77, 81, 87, 88, 95, 96, 97, 99, 101, 107, 115, 159, 160, 164, 173, 192, 193, 194, 198,
+	201, 202, 203, 204, 205, 209, 210, 225, 236, 241, 242, 243, 244, 245, 252, 254, 285, 286, 289, 305, 319, 341, 373, 381,
+	394, 410, 416, 425, 439, 497, 499, 516, 519, 574, 589, 594, 668, 701, 702, 703, 722, 723, 733, 739, 999, 1000, 1001,
+}
+
+const (
+	codeUnknownTable    = 60
+	codeUnknownDatabase = 81
+)
+
+func codeOf(err error) (int32, bool) {
+	var e *driver.Exception
+	if !errors.As(err, &e) {
+		return 0, false
+	}
+	return e.Code, true
+}
+
+// refused says whether a server understood a batch and did not want it.
+func refused(err error) bool {
+	code, ok := codeOf(err)
+	return ok && !slices.Contains(serverCodes, code)
+}
+
+func tableGone(err error) bool {
+	code, _ := codeOf(err)
+	return code == codeUnknownTable || code == codeUnknownDatabase
+}
+
+// sift inserts a batch in parts, and sets aside what is refused by itself
+// while other records are taken.
+func (w *Writer) sift(ctx context.Context, f schema.Features, entries []persistence.Entry) error {
+	err := w.insertEntries(ctx, f, entries)
+	switch {
+	case err == nil:
+		w.lastGood = entries[len(entries)-1].Record
+		return nil
+	case !refused(err):
+		return err
+	case len(entries) > 1:
+		half := len(entries) / 2
+		if err := w.sift(ctx, f, entries[:half]); err != nil {
+			return err
+		}
+		return w.sift(ctx, f, entries[half:])
+	}
+	poison, errProof := w.provePoison(ctx, f, entries[0])
+	if errProof != nil || !poison {
+		return errProof
+	}
+	return w.setAside(entries[0], err)
+}
+
+// provePoison inserts a record once more, between others. Only if it is
+// refused and they are taken it is the record's fault, and not the server's.
+func (w *Writer) provePoison(ctx context.Context, f schema.Features, entry persistence.Entry) (bool, error) {
+	good, err := w.goodRecord(ctx)
+	if err != nil {
+		return false, err
+	}
+	if err := w.insertEntries(ctx, f, good); err != nil {
+		return false, err
+	}
+	if err := w.insertEntries(ctx, f, []persistence.Entry{entry}); err == nil || !refused(err) {
+		return false, err
+	}
+	return true, w.insertEntries(ctx, f, good)
+}
+
+// goodRecord is one that ClickHouse has taken before.
+func (w *Writer) goodRecord(ctx context.Context) ([]persistence.Entry, error) {
+	if w.lastGood == nil {
+		c, err := w.db.anyComment(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("looking for a record that was taken, to compare a refused one with: %w", err)
+		}
+		w.lastGood = &records.Record{Kind: &records.Record_CommentPosted{CommentPosted: &records.CommentPosted{Comment: c}}}
+	}
+	return []persistence.Entry{{Record: w.lastGood}}, nil
+}
+
+func (w *Writer) insertEntries(ctx context.Context, f schema.Features, entries []persistence.Entry) error {
+	var b batch
+	for _, e := range entries {
+		b.add(e.Record)
+	}
+	return w.db.insert(ctx, w.db.server(), f, &b, "")
+}
+
+// SetAsideFile is where records are that ClickHouse refuses, in the writer's
+// folder: JSON lines of {"lsn","error","record"}.
+const SetAsideFile = "set-aside.jsonl"
+
+// setAside writes a record into the file.
+func (w *Writer) setAside(e persistence.Entry, cause error) (err error) {
+	path := filepath.Join(w.cfg.Dir, SetAsideFile)
+	record, err := protojson.Marshal(e.Record)
+	if err != nil {
+		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
+	}
+	line, err := json.Marshal(struct {
+		LSN    persistence.LSN `json:"lsn"`
+		Error  string          `json:"error"`
+		Record json.RawMessage `json:"record"`
+	}{e.LSN, cause.Error(), record})
+	if err != nil {
+		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
+	}
+	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
+	}
+	_, err = f.Write(append(line, '\n'))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
+	}
+	w.db.cfg.Logger.Error("clickhouse: a record is refused and was set aside; the rest goes on", "lsn", e.LSN, "file", path, "error", cause)
+	w.db.cfg.Events.SetAside(1)
+	return nil
+}

@@ -1,0 +1,221 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"barrage/persistence"
+	"barrage/persistence/records"
+)
+
+// readColumns are what a comment is read from, in the order of scanComment.
+const readColumns = "comment_id, user_id, user_name, message, parent_id, created_at_ms, deleted"
+
+// stored is a row of the comments table: of each comment the one that counts.
+type stored struct {
+	comment *records.Comment
+	deleted bool
+}
+
+// Comments answers the visible comments of a range.
+func (db *DB) Comments(ctx context.Context, liveVideoID string, r persistence.Range) ([]*records.Comment, error) {
+	if r.Limit <= 0 {
+		return nil, nil
+	}
+	read := db.search
+	if r.Parent != 0 {
+		read = db.replies
+	}
+	return shared(ctx, db.guard, fmt.Sprint("page ", liveVideoID, r), func(ctx context.Context) ([]*records.Comment, error) {
+		return visible(liveVideoID, r, func(r persistence.Range) ([]stored, error) { return read(ctx, liveVideoID, r) })
+	})
+}
+
+// visible reads on until it has enough comments that are not deleted.
+func visible(liveVideoID string, r persistence.Range, read func(persistence.Range) ([]stored, error)) ([]*records.Comment, error) {
+	comments := make([]*records.Comment, 0, r.Limit)
+	rest := r
+	for {
+		rows, err := read(rest)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range rows {
+			if !row.deleted {
+				row.comment.LiveVideoId = liveVideoID
+				comments = append(comments, row.comment)
+			}
+		}
+		if len(rows) < rest.Limit || len(comments) == r.Limit {
+			return comments, nil
+		}
+		last := rows[len(rows)-1].comment.Id
+		if r.Desc {
+			rest.Before = last
+		} else {
+			rest.After = last
+		}
+		rest.Limit = r.Limit - len(comments)
+	}
+}
+
+// search reads the next rows of a range that may hold millions. Servers that
+// don't read in the order of the key (before 19.14) would read and sort all of
+// them for one page; so only a window of ids is asked for, as wide as this
+// video's pages use to be, and a wider one if that has too few.
+func (db *DB) search(ctx context.Context, liveVideoID string, r persistence.Range) ([]stored, error) {
+	h, err := db.hint(ctx, liveVideoID)
+	if err != nil {
+		return nil, err
+	}
+	// Both exclusive. Above the last comment there may be newer ones.
+	low, high := max(r.After, h.first-1), before(r)
+	var rows []stored
+	for width := h.width(r.Limit); low < high && high-low > 1 && len(rows) < r.Limit; {
+		w := window{low, high}
+		if r.Desc {
+			w = w.top(width, h.last)
+		} else {
+			w = w.bottom(width)
+		}
+		rest := r
+		rest.Limit -= len(rows)
+		more, err := db.page(ctx, commentsTable, liveVideoID, rest, w)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+		// What is left of the range is beyond the window.
+		if r.Desc {
+			high = w.after + 1
+		} else {
+			low = w.before - 1
+		}
+		width = times(width, wideningFactor)
+	}
+	db.guard.hints.learn(liveVideoID, rows)
+	return rows, nil
+}
+
+// window is a part of a range; both ends are exclusive.
+type window struct{ after, before uint64 }
+
+// top is the upper part of a window, so wide below the last comment known.
+func (w window) top(width, last uint64) window {
+	if from := min(w.before, max(last, w.after)+1); from-w.after > width {
+		w.after = from - width
+	}
+	return w
+}
+
+// bottom is the lower part of a window.
+func (w window) bottom(width uint64) window {
+	if w.before-w.after > width {
+		w.before = w.after + max(width, 2)
+	}
+	return w
+}
+
+// replies reads the rows of a thread.
+func (db *DB) replies(ctx context.Context, liveVideoID string, r persistence.Range) ([]stored, error) {
+	return db.page(ctx, repliesTable, liveVideoID, r, window{r.After, before(r)})
+}
+
+// before is a range's upper end as a number.
+func before(r persistence.Range) uint64 {
+	if r.Before == 0 {
+		return math.MaxUint64
+	}
+	return r.Before
+}
+
+// page reads the first rows of a window, in the order that the range asks for.
+func (db *DB) page(ctx context.Context, table, liveVideoID string, r persistence.Range, w window) ([]stored, error) {
+	order, key := "ASC", "live_video_id %[1]s, comment_id %[1]s"
+	if r.Desc {
+		order = "DESC"
+	}
+	where := []string{"live_video_id = ?", "comment_id > ?", "comment_id < ?"}
+	args := []any{liveVideoID, w.after, w.before}
+	if table == repliesTable {
+		where = append(where, "parent_id = ?")
+		args = append(args, r.Parent)
+		key = "live_video_id %[1]s, parent_id %[1]s, comment_id %[1]s"
+	}
+	// Of a comment's rows, the one that takes it back is first.
+	query := fmt.Sprintf("SELECT "+readColumns+" FROM %s WHERE %s ORDER BY "+fmt.Sprintf(key, order)+
+		", deleted DESC LIMIT 1 BY comment_id LIMIT %d", db.table(table), strings.Join(where, " AND "), r.Limit)
+	return db.rows(ctx, r.Limit, query, args...)
+}
+
+// Comment answers one comment, or persistence.ErrNotFound.
+func (db *DB) Comment(ctx context.Context, liveVideoID string, id uint64) (*records.Comment, error) {
+	rows, err := db.rows(ctx, 1, "SELECT "+readColumns+" FROM "+db.table(commentsTable)+
+		" WHERE live_video_id = ? AND comment_id = ? ORDER BY deleted DESC LIMIT 1", liveVideoID, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) == 0 || rows[0].deleted {
+		return nil, persistence.ErrNotFound
+	}
+	rows[0].comment.LiveVideoId = liveVideoID
+	return rows[0].comment, nil
+}
+
+// Totals counts the comments of a live video with an id below before.
+func (db *DB) Totals(ctx context.Context, liveVideoID string, before uint64) (*records.VideoTotals, error) {
+	var posted, deleted, last uint64
+	err := db.query(ctx, func(ctx context.Context, s server) error {
+		return s.conn.QueryRow(ctx, "SELECT uniqExactIf(comment_id, deleted = 0), uniqExactIf(comment_id, deleted = 1), max(comment_id) FROM "+
+			db.table(commentsTable)+" WHERE live_video_id = ? AND comment_id < ?", liveVideoID, before).Scan(&posted, &deleted, &last)
+	})
+	if err != nil {
+		return nil, err
+	}
+	// A deletion may be there before its comment, when two nodes insert.
+	return &records.VideoTotals{Comments: posted - min(deleted, posted), LastCommentId: last}, nil
+}
+
+// Empty says whether there is no comment at all.
+func (db *DB) Empty(ctx context.Context) (bool, error) {
+	var n uint64
+	err := db.query(ctx, func(ctx context.Context, s server) error {
+		return s.conn.QueryRow(ctx, "SELECT count() FROM (SELECT comment_id FROM "+db.table(commentsTable)+" LIMIT 1)").Scan(&n)
+	})
+	return n == 0, err
+}
+
+// anyComment answers a comment, of whatever live video.
+func (db *DB) anyComment(ctx context.Context) (*records.Comment, error) {
+	c := new(records.Comment)
+	err := db.query(ctx, func(ctx context.Context, s server) error {
+		return s.conn.QueryRow(ctx, "SELECT live_video_id, "+readColumns+" FROM "+db.table(commentsTable)+" WHERE deleted = 0 LIMIT 1").
+			Scan(&c.LiveVideoId, &c.Id, &c.UserId, &c.UserName, &c.Message, &c.ParentId, &c.CreatedAtMs, new(uint8))
+	})
+	return c, err
+}
+
+// rows runs a query for comments.
+func (db *DB) rows(ctx context.Context, limit int, query string, args ...any) ([]stored, error) {
+	var result []stored
+	err := db.query(ctx, func(ctx context.Context, s server) error {
+		result = make([]stored, 0, limit)
+		rows, err := s.conn.Query(ctx, query, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err says what failed
+		for rows.Next() {
+			c := new(records.Comment)
+			var deleted uint8
+			if err := rows.Scan(&c.Id, &c.UserId, &c.UserName, &c.Message, &c.ParentId, &c.CreatedAtMs, &deleted); err != nil {
+				return err
+			}
+			result = append(result, stored{c, deleted != 0})
+		}
+		return rows.Err()
+	})
+	return result, err
+}

@@ -1,0 +1,179 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"barrage/persistence"
+)
+
+// Where another store keeps history for good (ClickHouse), this one is the
+// part of it that is at hand: everything from its floor on.
+
+// ErrNotJoined says that all of history is in this store.
+var ErrNotJoined = errors.New("embedded store: history is kept nowhere else")
+
+// Joined answers whether another store keeps history, too.
+func (s *Store) Joined() (bool, error) {
+	_, ok, err := get(s.db, joinedKey)
+	return ok, err
+}
+
+// Join says that from an id on, another store gets all that this one gets. It
+// is said once: before it, this store was the only one (or had nothing), and
+// keeps what it had. Rooms that are new to it are counted from there on. It
+// must not run beside Apply.
+func (s *Store) Join(from uint64) error {
+	joined, err := s.Joined()
+	if err != nil || joined {
+		return err
+	}
+	b := s.db.NewBatch()
+	defer b.Close() //nolint:errcheck // lets go of memory only
+	for _, key := range [][]byte{joinedKey, floorKey} {
+		if err := b.Set(key, be.AppendUint64(nil, from), nil); err != nil {
+			return err
+		}
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("embedded store: %w", err)
+	}
+	s.joined.Store(from)
+	s.floor.Store(from)
+	return s.db.Flush()
+}
+
+// Floor is the id from which on this store has everything that went through
+// its node's journal. To see what was trimmed during a reading, ask after it.
+func (s *Store) Floor() uint64 { return s.floor.Load() }
+
+// Trim removes comments below an id, which the other store must have, and
+// marks of deletions up to a position, which it must know. Comments from
+// before Join stay.
+func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LSN) error {
+	if !s.gate.enter() {
+		return persistence.ErrClosed
+	}
+	defer s.gate.leave()
+	if joined, err := s.Joined(); err != nil || !joined {
+		return errors.Join(err, ErrNotJoined)
+	}
+	if floor <= s.Floor() {
+		return nil
+	}
+	// Known before it is done, so that no reader misses what is gone.
+	s.floor.Store(floor)
+	b := s.db.NewBatch()
+	defer func() { _ = b.Close() }() // lets go of memory only
+	if err := b.Set(floorKey, be.AppendUint64(nil, floor), nil); err != nil {
+		return err
+	}
+	if err := s.trimComments(ctx, b, floor); err != nil {
+		return err
+	}
+	if err := s.trimDeletions(ctx, b, floor, deletions); err != nil {
+		return err
+	}
+	if err := b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("embedded store: %w", err)
+	}
+	return nil
+}
+
+// trimComments removes a stretch of each live video that has one, and of its
+// replies.
+func (s *Store) trimComments(ctx context.Context, b *pebble.Batch, floor uint64) error {
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{commentKind}, UpperBound: []byte{commentKind + 1}})
+	if err != nil {
+		return fmt.Errorf("embedded store: %w", err)
+	}
+	defer it.Close() //nolint:errcheck // the next call would fail, too
+	for ok := it.First(); ok; {
+		prefix := append([]byte(nil), it.Key()[:len(it.Key())-8]...)
+		n := len(prefix)
+		from := be.AppendUint64(prefix[:n:n], s.joined.Load())
+		if ok = it.SeekGE(from); ok && string(it.Key()[:len(it.Key())-8]) == string(prefix) && be.Uint64(it.Key()[n:]) < floor {
+			if err := b.DeleteRange(from, be.AppendUint64(prefix[:n:n], floor), nil); err != nil {
+				return err
+			}
+			if err := s.trimReplies(ctx, b, prefix, floor); err != nil {
+				return err
+			}
+		}
+		ok = it.SeekGE(append(be.AppendUint64(prefix[:n:n], ^uint64(0)), 0))
+	}
+	return it.Error()
+}
+
+// trimReplies removes the index of the replies that are removed.
+func (s *Store) trimReplies(ctx context.Context, b *pebble.Batch, comments []byte, floor uint64) error {
+	prefix := append([]byte(nil), comments...)
+	prefix[0] = replyKind
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: prefix, UpperBound: append(append([]byte(nil), prefix...), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)})
+	if err != nil {
+		return fmt.Errorf("embedded store: %w", err)
+	}
+	defer it.Close() //nolint:errcheck // the next call would fail, too
+	for ok := it.First(); ok; ok = it.Next() {
+		key := it.Key()
+		if id := be.Uint64(key[len(key)-8:]); id >= s.joined.Load() && id < floor {
+			if err := b.Delete(key, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return it.Error()
+}
+
+// trimDeletions removes the marks that nobody needs any more.
+func (s *Store) trimDeletions(ctx context.Context, b *pebble.Batch, floor uint64, upTo persistence.LSN) error {
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{deletedKind}, UpperBound: []byte{deletedKind + 1}})
+	if err != nil {
+		return fmt.Errorf("embedded store: %w", err)
+	}
+	defer it.Close() //nolint:errcheck // the next call would fail, too
+	for ok := it.First(); ok; ok = it.Next() {
+		key := it.Key()
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("embedded store: %w", err)
+		}
+		// One of an older version doesn't say its position, and stays.
+		if len(value) == 8 && persistence.LSN(be.Uint64(value)) <= upTo && be.Uint64(key[len(key)-8:]) < floor {
+			if err := b.Delete(key, nil); err != nil {
+				return err
+			}
+		}
+	}
+	return it.Error()
+}
+
+// Deleted answers which comments of a live video, from one id to another, both
+// included, were deleted, as far as this store knows.
+func (s *Store) Deleted(ctx context.Context, liveVideoID string, from, to uint64) (map[uint64]bool, error) {
+	if !s.gate.enter() {
+		return nil, persistence.ErrClosed
+	}
+	defer s.gate.leave()
+	prefix := appendVideo(nil, deletedKind, liveVideoID)
+	n := len(prefix)
+	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{
+		LowerBound: be.AppendUint64(prefix[:n:n], from), UpperBound: append(be.AppendUint64(prefix[:n:n], to), 0),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("embedded store: %w", err)
+	}
+	defer it.Close() //nolint:errcheck // the next call would fail, too
+	deleted := map[uint64]bool{}
+	for ok := it.First(); ok; ok = it.Next() {
+		deleted[be.Uint64(it.Key()[n:])] = true
+	}
+	return deleted, it.Error()
+}
+
+// CountedFrom is the id from which on rooms are counted that are new to this
+// store; 0: from their beginning.
+func (s *Store) CountedFrom() uint64 { return s.joined.Load() }
