@@ -11,8 +11,7 @@ import (
 // Gather makes larger batches of what a reader hands out: for a store to which
 // a batch costs much and a record little. It reads ahead, so that the next
 // batch is there when the last one is applied. A batch is handed out when it
-// is full, or linger after its first entry; it may have a little more than it
-// is asked for.
+// is full, or linger after its first entry.
 func Gather(inner EntryReader, linger time.Duration, maxEntries, maxBytes int) EntryReader {
 	g := &gather{
 		inner: inner, linger: linger, maxEntries: maxEntries, maxBytes: maxBytes,
@@ -82,28 +81,30 @@ func (g *gather) hand(b gathered) bool {
 	}
 }
 
-// gatherStep is what is read at a time, so that a batch has no more than that
-// beyond its bound.
-const gatherStep = 4096
+const (
+	// gatherStep and gatherStepBytes are what is read at a time: a batch has no
+	// more than that beyond its bound of bytes.
+	gatherStep      = 4096
+	gatherStepBytes = 1 << 20
+)
 
 func (g *gather) gather() ([]Entry, error) {
-	step, stepBytes := min(gatherStep, g.maxEntries), min(1<<20, g.maxBytes)
-	entries, err := g.inner.Next(g.ctx, step, stepBytes)
+	entries, err := g.inner.Next(g.ctx, min(gatherStep, g.maxEntries), min(gatherStepBytes, g.maxBytes))
 	if err != nil || len(entries) == 0 {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(g.ctx, g.linger)
 	defer cancel()
-	for bytes := sizeOf(entries); len(entries)+step <= g.maxEntries && bytes+stepBytes <= g.maxBytes; {
-		more, err := g.inner.Next(ctx, step, stepBytes)
+	for bytes := sizeOf(entries); len(entries) < g.maxEntries && bytes < g.maxBytes; {
+		more, err := g.inner.Next(ctx, min(gatherStep, g.maxEntries-len(entries)), min(gatherStepBytes, g.maxBytes-bytes))
+		entries = append(entries, more...)
+		bytes += sizeOf(more)
 		if ctx.Err() != nil {
-			return append(entries, more...), nil
+			return entries, nil
 		}
 		if err != nil {
 			return entries, err
 		}
-		entries = append(entries, more...)
-		bytes += sizeOf(more)
 	}
 	return entries, nil
 }

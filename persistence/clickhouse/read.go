@@ -78,7 +78,7 @@ func (db *DB) search(ctx context.Context, liveVideoID string, r persistence.Rang
 		if r.Desc {
 			w = w.top(width, h.last)
 		} else {
-			w = w.bottom(width)
+			w = w.bottom(width, h.last)
 		}
 		rest := r
 		rest.Limit -= len(rows)
@@ -110,9 +110,10 @@ func (w window) top(width, last uint64) window {
 	return w
 }
 
-// bottom is the lower part of a window.
-func (w window) bottom(width uint64) window {
-	if w.before-w.after > width {
+// bottom is the lower part of a window; all of it if no more than what is newer
+// than the last comment known would be left.
+func (w window) bottom(width, last uint64) window {
+	if w.before-w.after > width && last > w.after && last-w.after > width {
 		w.before = w.after + max(width, 2)
 	}
 	return w
@@ -168,14 +169,14 @@ func (db *DB) Comment(ctx context.Context, liveVideoID string, id uint64) (*reco
 func (db *DB) Totals(ctx context.Context, liveVideoID string, before uint64) (*records.VideoTotals, error) {
 	var posted, deleted, last uint64
 	err := db.query(ctx, func(ctx context.Context, s server) error {
-		return s.conn.QueryRow(ctx, "SELECT uniqExactIf(comment_id, deleted = 0), uniqExactIf(comment_id, deleted = 1), max(comment_id) FROM "+
+		return s.conn.QueryRow(ctx, "SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1), max(comment_id) FROM "+
 			db.table(commentsTable)+" WHERE live_video_id = ? AND comment_id < ?", liveVideoID, before).Scan(&posted, &deleted, &last)
 	})
 	if err != nil {
 		return nil, err
 	}
-	// A deletion may be there before its comment, when two nodes insert.
-	return &records.VideoTotals{Comments: posted - min(deleted, posted), LastCommentId: last}, nil
+	// Of a comment that was taken back, the row that did it may be all there is.
+	return &records.VideoTotals{Comments: posted - deleted, LastCommentId: last}, nil
 }
 
 // Empty says whether there is no comment at all.

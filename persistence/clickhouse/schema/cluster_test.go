@@ -132,7 +132,7 @@ func awaitRows(t *testing.T, server *servers.ClickHouse, want uint64, query stri
 	}
 }
 
-func TestAClusterGoesOnWhileAServerIsAway(t *testing.T) {
+func TestServersOfAClusterComeAndGo(t *testing.T) {
 	pair := startCluster(t, 1, 2)
 	ctx, cfg := soon(t), testConfig(t)
 	cfg.Cluster = "pair"
@@ -140,6 +140,18 @@ func TestAClusterGoesOnWhileAServerIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+
+	// A server that joins later, or lost its disk, gets it all, and the rows.
+	pair[0].Exec(t, "INSERT INTO "+cfg.in("comments_local")+" (live_video_id, comment_id, created_at_ms) SELECT 'v', 1, 1700000000123")
+	awaitRows(t, pair[1], 1, "SELECT count() FROM "+cfg.in("comments_local"))
+	pair[1].Exec(t, "DROP DATABASE `"+cfg.Database+"`")
+	joined, err := Migrate(ctx, connect(t, pair[1]), cfg)
+	if err != nil || joined.Applied != nil || joined.HistoryID != first.HistoryID {
+		t.Errorf("at a server that joins: %+v, %v; want %+v", joined, err, first)
+	}
+	awaitRows(t, pair[1], 1, "SELECT count() FROM "+cfg.in("comments"))
+	awaitRows(t, pair[1], 1, "SELECT count() FROM "+cfg.in("comments_local"))
+
 	pair[0].Kill()
 	brief, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -147,4 +159,13 @@ func TestAClusterGoesOnWhileAServerIsAway(t *testing.T) {
 	if err != nil || again.HistoryID != first.HistoryID {
 		t.Errorf("a node that starts meanwhile: %+v, %v", again, err)
 	}
+
+	// Another database is made without the one that is away, which follows.
+	cfg.Database += "_more"
+	more, err := Migrate(soon(t), connect(t, pair[1]), cfg)
+	if err != nil || !slices.Equal(more.Applied, allVersions) {
+		t.Fatalf("while a server is away: %+v, %v", more, err)
+	}
+	pair[0].Start()
+	awaitRows(t, pair[0], 1, "SELECT count() FROM system.tables WHERE database = '"+cfg.Database+"' AND name = 'reactions_per_minute'")
 }

@@ -34,11 +34,12 @@ func DropExpired(ctx context.Context, conn driver.Conn, cfg Config, f Features, 
 		return nil, fmt.Errorf("reading the partitions: %w", err)
 	}
 	var dropped []string
+	all := newEverywhere(conn, cfg)
 	for _, part := range parts {
 		if tables[part.Table] == "" || !expired(part.Partition, now.Add(-cfg.Retention)) {
 			continue
 		}
-		err := conn.Exec(ctx, fmt.Sprintf("ALTER TABLE %s%s DROP PARTITION %s", cfg.in(part.Table), cfg.onCluster(), part.Partition))
+		err := all.exec(ctx, fmt.Sprintf("ALTER TABLE %s%s DROP PARTITION %s", cfg.in(part.Table), cfg.onCluster(), part.Partition))
 		if err != nil {
 			return dropped, fmt.Errorf("dropping %s of %s: %w", part.Partition, part.Table, err)
 		}

@@ -22,8 +22,10 @@ type history struct {
 func readHistory(ctx context.Context, conn driver.Conn, cfg Config) (history, error) {
 	h := history{applied: map[int]bool{}}
 	var tables uint64
-	err := conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = ? AND name = ?",
-		cfg.database(), historyTable).Scan(&tables)
+	err := unlessDropped(func() error {
+		return conn.QueryRow(ctx, "SELECT count() FROM system.tables WHERE database = ? AND name = ?",
+			cfg.database(), historyTable).Scan(&tables)
+	})
 	if err != nil || tables == 0 {
 		return h, err
 	}

@@ -10,8 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // ClickHouse has no locks. But of two that create the same table one fails, and
@@ -34,8 +32,7 @@ const (
 )
 
 type lock struct {
-	conn   driver.Conn
-	cfg    Config
+	*everywhere
 	holder string // of this process: part of a table's and a column's name
 }
 
@@ -47,13 +44,13 @@ type holding struct {
 
 var notInNames = regexp.MustCompile(`\W`)
 
-func newLock(conn driver.Conn, cfg Config) *lock {
+func newLock(e *everywhere) *lock {
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	host = notInNames.ReplaceAllString(host, "_")
-	return &lock{conn, cfg, fmt.Sprintf("%.40s_%d_%s", host, os.Getpid(), strings.ToLower(rand.Text()))}
+	return &lock{e, fmt.Sprintf("%.40s_%d_%s", host, os.Getpid(), strings.ToLower(rand.Text()))}
 }
 
 // acquire waits until the lock is ours or done says that there is nothing left
@@ -74,7 +71,6 @@ func (l *lock) acquire(ctx context.Context, done func() (bool, error)) (bool, er
 			if err := l.remove(ctx, held.holder); err != nil {
 				return false, err
 			}
-			continue
 		case held.holder != said:
 			said = held.holder
 			l.cfg.logger().Info("waiting for another node's migration", "holder", held.holder)
@@ -96,11 +92,18 @@ func (l *lock) create(ctx context.Context, now int64) (bool, error) {
 	if lasts == 0 {
 		lasts = lockFor
 	}
-	failed := l.conn.Exec(ctx, fmt.Sprintf("CREATE TABLE %s%s (holder_%s UInt8, expires_%d UInt8) ENGINE = Memory",
+	failed := l.exec(ctx, fmt.Sprintf("CREATE TABLE %s%s (holder_%s UInt8, expires_%d UInt8) ENGINE = Memory",
 		l.cfg.in(lockTable), l.cfg.onCluster(), l.holder, now+int64(lasts/time.Second)))
 	// What counts is what is there: in a cluster one server's refusal or
 	// slowness is reported while others, and ours, did it.
-	_, held, err := l.read(ctx)
+	var held *holding
+	err := l.settle(ctx, func() (bool, error) {
+		_, held, err := l.read(ctx)
+		return held != nil, err
+	})
+	if err == nil {
+		_, held, err = l.read(ctx)
+	}
 	switch {
 	case err != nil:
 		return false, errors.Join(failed, err)
@@ -115,7 +118,7 @@ func (l *lock) create(ctx context.Context, now int64) (bool, error) {
 // remove makes way: only one of those who saw this holder's lock can move it.
 func (l *lock) remove(ctx context.Context, holder string) error {
 	aside := lockTable + "_" + holder
-	err := l.conn.Exec(ctx, fmt.Sprintf("RENAME TABLE %s TO %s%s", l.cfg.in(lockTable), l.cfg.in(aside), l.cfg.onCluster()))
+	err := l.exec(ctx, fmt.Sprintf("RENAME TABLE %s TO %s%s", l.cfg.in(lockTable), l.cfg.in(aside), l.cfg.onCluster()))
 	_, held, readErr := l.read(ctx)
 	if readErr != nil {
 		return errors.Join(err, readErr)
@@ -151,11 +154,19 @@ func (l *lock) release(ctx context.Context) error {
 }
 
 func (l *lock) drop(ctx context.Context, table string) error {
-	return l.conn.Exec(ctx, "DROP TABLE IF EXISTS "+l.cfg.in(table)+l.cfg.onCluster())
+	return l.exec(ctx, "DROP TABLE IF EXISTS "+l.cfg.in(table)+l.cfg.onCluster())
 }
 
 // read answers the server's time, and nil if nobody holds the lock.
 func (l *lock) read(ctx context.Context) (now int64, held *holding, err error) {
+	err = unlessDropped(func() error {
+		now, held, err = l.readOnce(ctx)
+		return err
+	})
+	return now, held, err
+}
+
+func (l *lock) readOnce(ctx context.Context) (now int64, held *holding, err error) {
 	rows, err := l.conn.Query(ctx, "SELECT toInt64(toUnixTimestamp(now())) AS now, '' AS name UNION ALL "+
 		"SELECT toInt64(0) AS now, name FROM system.columns WHERE database = ? AND table = ?", l.cfg.database(), lockTable)
 	if err != nil {

@@ -17,7 +17,7 @@ func TestACrashedHoldersLockIsTakenOver(t *testing.T) {
 	server.Exec(t, "CREATE DATABASE `"+cfg.Database+"`")
 	crashed := cfg
 	crashed.lockFor = 2 * time.Second
-	lock := newLock(connect(t, server), crashed)
+	lock := newLock(newEverywhere(connect(t, server), crashed))
 	if mine, err := lock.acquire(ctx, notDone); !mine || err != nil {
 		t.Fatal(mine, err)
 	}
@@ -64,15 +64,15 @@ func TestALateThiefDoesNotTakeAFreshLock(t *testing.T) {
 	server.Exec(t, "CREATE DATABASE `"+cfg.Database+"`")
 	short := cfg
 	short.lockFor = time.Second
-	crashed := newLock(connect(t, server), short)
+	crashed := newLock(newEverywhere(connect(t, server), short))
 	if mine, err := crashed.acquire(ctx, notDone); !mine || err != nil {
 		t.Fatal(mine, err)
 	}
-	next := newLock(connect(t, server), cfg)
+	next := newLock(newEverywhere(connect(t, server), cfg))
 	if mine, err := next.acquire(ctx, notDone); !mine || err != nil {
 		t.Fatal(mine, err)
 	}
-	late := newLock(connect(t, server), cfg) // it read the crashed one's lock before next took over
+	late := newLock(newEverywhere(connect(t, server), cfg)) // it read the crashed one's lock before next took over
 	if err := late.remove(ctx, crashed.holder); err != nil {
 		t.Error(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -11,11 +12,25 @@ import (
 )
 
 // Error codes of ClickHouse.
-const codeTableExists = 57
+const (
+	codeTableExists = 57
+	codeNoTable     = 60
+)
 
 func hasCode(err error, code int32) bool {
 	var exception *clickhouse.Exception
 	return errors.As(err, &exception) && exception.Code == code
+}
+
+// unlessDropped reads from the system's tables again if that failed because a
+// table was dropped meanwhile: old servers fail then, and locks come and go.
+func unlessDropped(read func() error) (err error) {
+	for range 10 {
+		if err = read(); !hasCode(err, codeNoTable) {
+			return err
+		}
+	}
+	return err
 }
 
 // Result is what Migrate found and did.
@@ -28,12 +43,14 @@ type Result struct {
 }
 
 type migrator struct {
-	conn       driver.Conn
-	cfg        Config
+	*everywhere
 	features   Features
 	migrations []migration
-	history    history
-	alter      []string // what the tables' TTLs need
+
+	// What the last look saw.
+	history history
+	lacks   map[int]bool // versions that were applied, but not on this server
+	alter   []string     // what the tables' TTLs need
 }
 
 // Migrate brings the database to this binary's Version, and the tables to the
@@ -62,7 +79,7 @@ func prepare(ctx context.Context, conn driver.Conn, cfg Config) (*migrator, erro
 		return nil, err
 	}
 	migrations, err := render(cfg, features)
-	return &migrator{conn: conn, cfg: cfg, features: features, migrations: migrations}, err
+	return &migrator{everywhere: newEverywhere(conn, cfg), features: features, migrations: migrations}, err
 }
 
 func (m *migrator) run(ctx context.Context) (applied []int, err error) {
@@ -72,7 +89,7 @@ func (m *migrator) run(ctx context.Context) (applied []int, err error) {
 	if err := m.makeDatabase(ctx); err != nil {
 		return nil, err
 	}
-	lock := newLock(m.conn, m.cfg)
+	lock := newLock(m.everywhere)
 	mine, err := lock.acquire(ctx, func() (bool, error) { return m.look(ctx) })
 	if err != nil || !mine {
 		return nil, err
@@ -84,7 +101,7 @@ func (m *migrator) run(ctx context.Context) (applied []int, err error) {
 	}
 	for _, statement := range m.alter {
 		m.cfg.logger().Info("changing the retention", "statement", statement)
-		if err := m.exec(ctx, statement); err != nil {
+		if err := m.statement(ctx, statement); err != nil {
 			return applied, err
 		}
 	}
@@ -97,19 +114,47 @@ func (m *migrator) look(ctx context.Context) (bool, error) {
 	if m.history, err = readHistory(ctx, m.conn, m.cfg); err != nil {
 		return false, err
 	}
-	if m.alter, err = m.retentionChanges(ctx); err != nil {
+	var tables []tableEngine
+	err = unlessDropped(func() error {
+		tables = nil
+		return m.conn.Select(ctx, &tables, "SELECT name, engine_full FROM system.tables WHERE database = ?", m.cfg.database())
+	})
+	if err != nil {
 		return false, err
 	}
-	return len(m.pending()) == 0 && len(m.alter) == 0, nil
-}
-
-func (m *migrator) pending() (todo []migration) {
-	for _, migration := range m.migrations {
-		if !m.history.applied[migration.version] {
-			todo = append(todo, migration)
+	m.lacks = m.lacking(tables)
+	if m.features.TTL {
+		if m.alter, err = ttlChanges(m.cfg, tables); err != nil {
+			return false, err
 		}
 	}
-	return todo
+	return !slices.ContainsFunc(m.migrations, m.wants) && len(m.alter) == 0, nil
+}
+
+// lacking answers what a server that joined its cluster later still has to
+// make. Who has one server may drop a view that is not needed, and it stays so.
+func (m *migrator) lacking(tables []tableEngine) map[int]bool {
+	lacks := map[int]bool{}
+	if m.cfg.Cluster == "" {
+		return lacks
+	}
+	there := map[string]bool{}
+	for _, table := range tables {
+		there[table.Name] = true
+	}
+	for _, migration := range m.migrations {
+		for _, name := range migration.makes {
+			if !there[name] {
+				lacks[migration.version] = true
+			}
+		}
+	}
+	return lacks
+}
+
+// wants says whether a migration's statements are to be run.
+func (m *migrator) wants(migration migration) bool {
+	return !m.history.applied[migration.version] || m.lacks[migration.version]
 }
 
 // makeDatabase asks first: a user who may not create databases may have been
@@ -125,7 +170,7 @@ func (m *migrator) makeDatabase(ctx context.Context) error {
 		return err
 	}
 	// Old servers can fail if another node does the same at this moment.
-	if failed := m.exec(ctx, createDatabase(m.cfg)); failed != nil {
+	if failed := m.statement(ctx, createDatabase(m.cfg)); failed != nil {
 		if there, err := exists(); err != nil || !there {
 			return errors.Join(failed, err)
 		}
@@ -136,27 +181,26 @@ func (m *migrator) makeDatabase(ctx context.Context) error {
 // migrate is called by the holder of the lock. It looks again, as another node
 // may have held it before.
 func (m *migrator) migrate(ctx context.Context) (applied []int, err error) {
-	for i, migration := range m.migrations {
-		// The table that keeps what was applied comes first, and must be there
-		// before one can wait for its other replicas' rows.
-		if i > 0 && m.history.applied[migration.version] {
+	// The table that keeps what was applied comes first: it must be there before
+	// one can wait for the rows of its other replicas.
+	if err := m.apply(ctx, m.migrations[0]); err != nil {
+		return nil, err
+	}
+	if err := syncHistory(ctx, m.conn, m.cfg); err != nil {
+		return nil, err
+	}
+	if _, err := m.look(ctx); err != nil {
+		return nil, err
+	}
+	for _, migration := range m.migrations {
+		if !m.wants(migration) {
 			continue
 		}
-		for _, statement := range migration.statements {
-			if err := m.exec(ctx, statement); err != nil {
-				return applied, fmt.Errorf("version %d (%s): %w", migration.version, migration.name, err)
-			}
+		if err := m.apply(ctx, migration); err != nil {
+			return applied, err
 		}
-		if i == 0 {
-			if err := syncHistory(ctx, m.conn, m.cfg); err != nil {
-				return applied, err
-			}
-			if _, err := m.look(ctx); err != nil {
-				return applied, err
-			}
-			if m.history.applied[migration.version] {
-				continue
-			}
+		if m.history.applied[migration.version] {
+			continue
 		}
 		if err := m.history.record(ctx, m.conn, m.cfg, migration); err != nil {
 			return applied, err
@@ -169,9 +213,21 @@ func (m *migrator) migrate(ctx context.Context) (applied []int, err error) {
 	return applied, nil
 }
 
-func (m *migrator) exec(ctx context.Context, statement string) error {
+func (m *migrator) apply(ctx context.Context, migration migration) error {
+	for _, statement := range migration.statements {
+		if err := m.statement(ctx, statement); err != nil {
+			return fmt.Errorf("version %d (%s): %w", migration.version, migration.name, err)
+		}
+	}
+	return m.settle(ctx, func() (bool, error) {
+		_, err := m.look(ctx)
+		return !m.lacks[migration.version], err
+	})
+}
+
+func (m *migrator) statement(ctx context.Context, statement string) error {
 	statement = strings.TrimSuffix(statement, ";")
-	if err := m.conn.Exec(ctx, statement); err != nil {
+	if err := m.exec(ctx, statement); err != nil {
 		first, _, _ := strings.Cut(statement, "\n")
 		return fmt.Errorf("%s: %w", first, err)
 	}

@@ -12,7 +12,7 @@ import (
 type Plan struct {
 	Features   Features
 	HistoryID  string   // "": the database has no tables of ours
-	Applied    []string // what was applied before, as "1 (tables)"
+	Applied    []string // what is there already, as "1 (tables)"
 	Statements []string // what is left to run, each ended with a semicolon
 }
 
@@ -28,10 +28,9 @@ func PlanFor(ctx context.Context, conn driver.Conn, cfg Config) (Plan, error) {
 	}
 	p := Plan{Features: m.features, HistoryID: m.history.id}
 	for _, migration := range m.migrations {
-		switch {
-		case !m.history.applied[migration.version]:
+		if m.wants(migration) {
 			p.Statements = append(p.Statements, migration.statements...)
-		case migration.version > 0:
+		} else if migration.version > 0 {
 			p.Applied = append(p.Applied, fmt.Sprintf("%d (%s)", migration.version, migration.name))
 		}
 	}

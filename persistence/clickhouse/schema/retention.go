@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"regexp"
@@ -36,20 +35,6 @@ func expiring(cfg Config) (map[string]string, error) {
 	return tables, nil
 }
 
-// retentionChanges answers what makes the TTLs of the tables that are there
-// what the settings say: nothing on a server without TTL.
-func (m *migrator) retentionChanges(ctx context.Context) ([]string, error) {
-	if !m.features.TTL {
-		return nil, nil
-	}
-	var tables []tableEngine
-	err := m.conn.Select(ctx, &tables, "SELECT name, engine_full FROM system.tables WHERE database = ?", m.cfg.database())
-	if err != nil {
-		return nil, err
-	}
-	return ttlChanges(m.cfg, tables)
-}
-
 // tableEngine is a row of system.tables; engine_full is the part of
 // create_table_query from the engine's name on.
 type tableEngine struct {
@@ -57,7 +42,8 @@ type tableEngine struct {
 	Full string `ch:"engine_full"`
 }
 
-// ttlChanges leaves a TTL alone that an operator wrote.
+// ttlChanges answers what makes the TTLs of the tables that are there what the
+// settings say. It leaves a TTL alone that an operator wrote.
 func ttlChanges(cfg Config, tables []tableEngine) ([]string, error) {
 	columns, err := expiring(cfg)
 	if err != nil {

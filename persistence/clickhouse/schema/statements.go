@@ -18,6 +18,7 @@ type migration struct {
 	version    int
 	name       string
 	statements []string // each ends with ";" and names its database
+	makes      []string // the tables and views
 }
 
 var created = regexp.MustCompile(`(?m)^CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS (\w+)`)
@@ -57,10 +58,8 @@ func render(cfg Config, f Features) ([]migration, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		all = append(all, m)
-		for _, statement := range m.statements {
-			if match := created.FindStringSubmatch(statement); match != nil {
-				names[match[1]] = true
-			}
+		for _, name := range m.makes {
+			names[name] = true
 		}
 	}
 	for _, m := range all {
@@ -89,8 +88,14 @@ func renderFile(cfg Config, f Features, file string) (migration, error) {
 	if err := parsed.Execute(&sql, f); err != nil {
 		return migration{}, err
 	}
-	statements, err := split(sql.String())
-	return migration{version, name, statements}, err
+	m := migration{version: version, name: name}
+	m.statements, err = split(sql.String())
+	for _, statement := range m.statements {
+		if match := created.FindStringSubmatch(statement); match != nil {
+			m.makes = append(m.makes, match[1])
+		}
+	}
+	return m, err
 }
 
 // split cuts at lines that end with a semicolon, and leaves comments out.

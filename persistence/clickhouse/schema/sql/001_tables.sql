@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS {{table "replies"}}{{onCluster}} (
     message       String{{codec "ZSTD(3)"}},
     created_at_ms Int64{{codec "Delta(8), ZSTD(1)"}},
     deleted       UInt8{{codec "ZSTD(1)"}},
-    created_at    {{timeType}} {{computed}} {{timeOf "created_at_ms"}}{{codec "Delta, ZSTD(1)"}}
+    created_at    {{timeType}}{{codec "Delta, ZSTD(1)"}}
 ) ENGINE = {{engine "replies" "ReplacingMergeTree" "deleted"}}
 PARTITION BY toYYYYMM(created_at)
 ORDER BY (live_video_id, parent_id, comment_id){{ttl "created_at"}}{{settings "index_granularity" "1024"}};
@@ -43,7 +43,7 @@ ORDER BY (live_video_id, parent_id, comment_id){{ttl "created_at"}}{{settings "i
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS {{table "replies_mv"}}{{onCluster}}
 TO {{table "replies"}} AS
-SELECT live_video_id, parent_id, comment_id, user_id, user_name, message, created_at_ms, deleted
+SELECT live_video_id, parent_id, comment_id, user_id, user_name, message, created_at_ms, deleted, {{timeOf "created_at_ms"}} AS created_at
 FROM {{table "comments"}}
 WHERE parent_id != 0;
 

@@ -6,9 +6,9 @@
 -- again, again. Deduplication of inserts doesn't help: another node that takes
 -- over cuts its batches elsewhere, and old servers know no tokens. So what is
 -- summed up here is such that adding it twice changes nothing: sets of ids
--- (uniqExact, groupUniqArray) instead of counts, and rows that replace
--- themselves. It also means that a summary may be filled again from the tables
--- at any time, over what it has; docs/analytics.md has the statements.
+-- (uniqExact, groupUniqArray) instead of counts. It also means that a summary
+-- may be filled again from the tables at any time, over what it has;
+-- docs/analytics.md has the statements.
 --
 -- An alias must not be the name of a column that the same SELECT reads: servers
 -- from 2018 take the alias. Hence the endings _state.
@@ -91,7 +91,7 @@ GROUP BY live_video_id, day;
 -- Who wrote how much. Within the half second of a batch nearly every comment is
 -- another user's, so there is nothing to sum up while inserting: states for each
 -- user and day cost twice as much as this copy of the narrow columns, sorted by
--- user.
+-- user. The row that takes a comment back replaces the other here, too.
 CREATE TABLE IF NOT EXISTS {{table "commenters_state"}}{{onCluster}} (
     live_video_id String{{codec "ZSTD(1)"}},
     user_id       String{{codec "ZSTD(1)"}},
@@ -110,18 +110,18 @@ TO {{table "commenters_state"}} AS
 SELECT live_video_id, user_id, comment_id, user_name, {{secondOf "created_at_ms"}} AS created_at, deleted
 FROM {{table "comments"}};
 
--- A name may change; the one of the newest comment is given. The row that takes
--- a comment back has none.
+-- A user's name may change; the newest comment's is given, and none where all
+-- were taken back.
 CREATE VIEW IF NOT EXISTS commenters_per_day{{onCluster}} AS
 SELECT
     live_video_id,
     toDate(created_at) AS day,
     user_id,
-    argMax(user_name, if(user_name = '', 0, comment_id)) AS name,
-    uniqExact(comment_id) - uniqExactIf(comment_id, deleted = 1) AS comments,
-    uniqExact(comment_id) AS posted
-FROM commenters_state
-GROUP BY live_video_id, day, user_id;
+    argMax(user_name, if(deleted = 1, 0, comment_id)) AS name,
+    countIf(deleted = 0) AS comments,
+    count() AS posted
+FROM commenters_state FINAL
+GROUP BY live_video_id, day, user_id{{template "oneMonth" .}};
 
 -- Reactions have counts, so a set of ids is not enough: the set is of each row's
 -- key and count. There is about one row a second for each video and type.
