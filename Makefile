@@ -11,7 +11,7 @@ TOOLS := $(CACHE)/tools-$(shell cksum < tools/go.mod | cut -d' ' -f1)
 export BARRAGE_SERVERS ?= 1
 TESTFLAGS ?=
 
-.PHONY: help build run test vet test-go test-browser race lint fmt vuln fuzz bench proto clean
+.PHONY: help build run test vet test-go test-browser race lint fmt vuln fuzz bench soak proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,10 @@ fuzz: ## every fuzz target for FUZZTIME=20s
 
 bench: ## Go benchmarks; `bin/barrage bench --help` measures a whole node
 	go test -run '^$$' -bench . -benchmem ./...
+
+soak: ## outage, backlog and deep history with ClickHouse, half an hour; SOAK_SCALE=0.1: a tenth
+	tools/scripts/install-packages clickhouse-server=clickhouse-server wrk=wrk
+	go test -tags soak -timeout 90m -count=1 -v $(TESTFLAGS) ./test/soak
 
 proto: $(TOOLS)/protoc-gen-go ## generate *.pb.go anew
 	tools/scripts/install-packages protoc=protobuf-compiler

@@ -10,6 +10,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/valyala/fasthttp"
+
+	"barrage/actors"
 )
 
 // Roles of users.
@@ -28,13 +30,6 @@ type user struct {
 
 // moderates says whether the user keeps order, and is not limited.
 func (u *user) moderates() bool { return u.role == roleModerator || u.role == roleAdmin }
-
-const (
-	// maxUserID is the most bytes of a token's sub.
-	maxUserID = 128
-	// maxUserName is the most code points of a name; longer ones are cut.
-	maxUserName = 64
-)
 
 // claims are those of a token that are used.
 type claims struct {
@@ -163,8 +158,8 @@ func (a *authenticator) check(token string) (u *user, expires time.Time, err err
 		return nil, expires, unauthorized.because("The token is not valid yet.")
 	case err != nil:
 		return nil, expires, unauthorized.because("The token is not valid.")
-	case c.Subject == "" || len(c.Subject) > maxUserID || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl):
-		return nil, expires, unauthorized.because("The token's sub must be 1 to %d bytes of text without control characters.", maxUserID)
+	case c.Subject == "" || len(c.Subject) > actors.MaxUserID || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl):
+		return nil, expires, unauthorized.because("The token's sub must be 1 to %d bytes of text without control characters.", actors.MaxUserID)
 	}
 	u = &user{id: c.Subject, name: cleanName(c.Name), role: c.Role}
 	if u.role != roleModerator && u.role != roleAdmin {
@@ -185,8 +180,8 @@ func cleanName(name string) string {
 		return r
 	}, strings.ToValidUTF8(name, "\ufffd"))
 	name = strings.TrimSpace(name)
-	if runes := []rune(name); len(runes) > maxUserName {
-		name = strings.TrimSpace(string(runes[:maxUserName]))
+	if runes := []rune(name); len(runes) > actors.MaxUserName {
+		name = strings.TrimSpace(string(runes[:actors.MaxUserName]))
 	}
 	return name
 }

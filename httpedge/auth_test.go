@@ -10,6 +10,8 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/valyala/fasthttp"
+
+	"barrage/actors"
 )
 
 func TestOnlyGoodTokensAreTaken(t *testing.T) {
@@ -46,7 +48,7 @@ func TestOnlyGoodTokensAreTaken(t *testing.T) {
 		"not yet valid":   sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": "a", "nbf": now.Add(time.Hour).Unix()}),
 		"no sub":          sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"name": "a"}),
 		"sub is a number": sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": 7}),
-		"sub too long":    sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": strings.Repeat("x", maxUserID+1)}),
+		"sub too long":    sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": strings.Repeat("x", actors.MaxUserID+1)}),
 		"control in sub":  sign(jwt.SigningMethodHS256, secret, jwt.MapClaims{"sub": "a\nb"}),
 	} {
 		var p *problem
@@ -123,7 +125,7 @@ func FuzzToken(f *testing.F) {
 func FuzzName(f *testing.F) {
 	f.Add("Ann\r\n\x00\u2028")
 	f.Fuzz(func(t *testing.T, s string) {
-		if name := cleanName(s); strings.ContainsAny(name, "\r\n\x00\u2028\u2029") || len([]rune(name)) > maxUserName {
+		if name := cleanName(s); strings.ContainsAny(name, "\r\n\x00\u2028\u2029") || len([]rune(name)) > actors.MaxUserName {
 			t.Errorf("%q became the name %q", s, name)
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"mime"
 	"strconv"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
@@ -18,8 +17,6 @@ import (
 
 // Limits of the contract.
 const (
-	maxLiveVideoID    = 64
-	maxMessage        = 500 // code points
 	maxIdempotencyKey = 128
 	maxPageSize       = 100
 	defaultPageSize   = 10
@@ -28,23 +25,10 @@ const (
 // liveVideoID gives the live video that a path names.
 func liveVideoID(ctx *fasthttp.RequestCtx) (string, error) {
 	id, _ := ctx.UserValue("liveVideoId").(string)
-	if !validLiveVideoID(id) {
-		return "", malformed.because("A live video id is 1 to %d letters, digits, - and _.", maxLiveVideoID)
+	if !actors.ValidLiveVideoID(id) {
+		return "", malformed.because("A live video id is 1 to %d letters, digits, - and _.", actors.MaxLiveVideoID)
 	}
 	return id, nil
-}
-
-func validLiveVideoID(id string) bool {
-	if id == "" || len(id) > maxLiveVideoID {
-		return false
-	}
-	for i := range len(id) {
-		c := id[i]
-		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
-			return false
-		}
-	}
-	return true
 }
 
 // commentID gives the comment that a path names.
@@ -111,7 +95,7 @@ func (e *Edge) body(ctx *fasthttp.RequestCtx, into any) error {
 	if _, err := decoder.Token(); err != io.EOF { // as documented
 		return malformed.because("The body has more than one JSON value.")
 	}
-	if hasLoneSurrogate(body) {
+	if actors.HasLoneSurrogate(body) {
 		return malformed.because("The body has half of a surrogate pair.")
 	}
 	return nil
@@ -129,49 +113,12 @@ func jsonError(err error) string {
 	return err.Error()
 }
 
-// hasLoneSurrogate finds \ud800 to \udfff escapes that stand for no character;
-// the decoder puts U+FFFD in their place without a word.
-func hasLoneSurrogate(body []byte) bool {
-	high := false
-	for i := 0; i < len(body); i++ {
-		if body[i] != '\\' {
-			if high {
-				return true
-			}
-			continue
-		}
-		i++ // what is escaped; the body is valid JSON
-		if body[i] != 'u' {
-			if high {
-				return true
-			}
-			continue
-		}
-		unit, err := strconv.ParseUint(string(body[i+1:i+5]), 16, 16)
-		i += 4
-		isHigh, isLow := unit&0xfc00 == 0xd800, unit&0xfc00 == 0xdc00
-		if err != nil || isLow != high {
-			return true
-		}
-		high = isHigh
-	}
-	return high
-}
-
 // cleanMessage gives a comment's text as it is kept, or says what is wrong
 // with it.
 func cleanMessage(message string) (string, error) {
-	message = strings.TrimSpace(message)
-	if message == "" {
-		return "", malformed.because("message must not be empty.")
-	}
-	if n := utf8.RuneCountInString(message); n > maxMessage {
-		return "", malformed.because("message may have %d characters (Unicode code points), not %d.", maxMessage, n)
-	}
-	for _, r := range message {
-		if unicode.IsControl(r) && r != '\n' && r != '\t' {
-			return "", malformed.because("message may not contain the control character U+%04X.", r)
-		}
+	message, err := actors.CleanMessage(message)
+	if err != nil {
+		return "", malformed.because("%v.", err)
 	}
 	return message, nil
 }

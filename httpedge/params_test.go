@@ -9,17 +9,18 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"barrage/actors"
 	"barrage/persistence"
 )
 
 func TestLiveVideoIDsAreAsTheContractSays(t *testing.T) {
-	for _, good := range []string{"a", "A-Z_09", strings.Repeat("x", maxLiveVideoID)} {
-		if !validLiveVideoID(good) {
+	for _, good := range []string{"a", "A-Z_09", strings.Repeat("x", actors.MaxLiveVideoID)} {
+		if !actors.ValidLiveVideoID(good) {
 			t.Errorf("%q is refused", good)
 		}
 	}
-	for _, bad := range []string{"", "a b", "a,b", "弹幕", "a/b", "..", "a%20", "a\x00", strings.Repeat("x", maxLiveVideoID+1)} {
-		if validLiveVideoID(bad) {
+	for _, bad := range []string{"", "a b", "a,b", "弹幕", "a/b", "..", "a%20", "a\x00", strings.Repeat("x", actors.MaxLiveVideoID+1)} {
+		if actors.ValidLiveVideoID(bad) {
 			t.Errorf("%q is taken", bad)
 		}
 	}
@@ -44,14 +45,14 @@ func TestAnEmptyCursorAsksForTheFirstPage(t *testing.T) {
 func TestMessagesAreTrimmedAndBounded(t *testing.T) {
 	for in, want := range map[string]string{
 		" hi \n": "hi", "弹幕": "弹幕", "a\n\tb": "a\n\tb", "\u3000宽\u3000": "宽",
-		strings.Repeat("弹", maxMessage):             strings.Repeat("弹", maxMessage),
-		" " + strings.Repeat("😀", maxMessage) + " ": strings.Repeat("😀", maxMessage),
+		strings.Repeat("弹", actors.MaxMessage):             strings.Repeat("弹", actors.MaxMessage),
+		" " + strings.Repeat("😀", actors.MaxMessage) + " ": strings.Repeat("😀", actors.MaxMessage),
 	} {
 		if got, err := cleanMessage(in); err != nil || got != want {
 			t.Errorf("%.20q became %.20q: %v", in, got, err)
 		}
 	}
-	for _, bad := range []string{"", " \n\t ", strings.Repeat("x", maxMessage+1), "a\x00b", "a\rb", "a\x1bb", "a\u0085b", "a\x7fb"} {
+	for _, bad := range []string{"", " \n\t ", strings.Repeat("x", actors.MaxMessage+1), "a\x00b", "a\rb", "a\x1bb", "a\u0085b", "a\x7fb"} {
 		if got, err := cleanMessage(bad); err == nil {
 			t.Errorf("%.20q became %.20q", bad, got)
 		}
@@ -63,7 +64,7 @@ func TestHalfSurrogatePairsAreRefused(t *testing.T) {
 		`{"m":"a"}`: false, `{"m":"\u5f39\u5e55"}`: false, `{"m":"\ud83d\ude00"}`: false, `{"m":"\\ud83d"}`: false, `{"m":"\n\ud83d\ude00\t"}`: false,
 		`{"m":"\ud83d"}`: true, `{"m":"\ude00"}`: true, `{"m":"\ud83dx"}`: true, `{"m":"\ud83d\n"}`: true, `{"m":"\ud83d\ud83d"}`: true, `{"m":"\ude00\ud83d"}`: true,
 	} {
-		if hasLoneSurrogate([]byte(body)) != lone {
+		if actors.HasLoneSurrogate([]byte(body)) != lone {
 			t.Errorf("%s: %v", body, !lone)
 		}
 	}

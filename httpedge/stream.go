@@ -30,7 +30,7 @@ func (e *Edge) streamVideo(ctx *fasthttp.RequestCtx) error {
 func (e *Edge) streamBundle(ctx *fasthttp.RequestCtx) error {
 	var v actors.ViewerConfig
 	for _, id := range strings.Split(string(ctx.QueryArgs().Peek("videos")), ",") {
-		if !validLiveVideoID(id) {
+		if !actors.ValidLiveVideoID(id) {
 			return malformed.because("videos must be 1 to %d live video ids with commas between; %.70q is none.", actors.MaxBundle, id)
 		}
 		v.Videos = append(v.Videos, id)

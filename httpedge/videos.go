@@ -10,6 +10,7 @@ import (
 	"github.com/valyala/fasthttp"
 	"google.golang.org/protobuf/proto"
 
+	"barrage/actors"
 	"barrage/actors/wire"
 )
 
@@ -74,8 +75,8 @@ func (e *Edge) postGuest(ctx *fasthttp.RequestCtx) error {
 	if body.Name == nil || cleanName(*body.Name) == "" {
 		return malformed.because("name must not be empty.")
 	}
-	if n := len([]rune(*body.Name)); n > maxUserName {
-		return malformed.because("name may have %d characters, not %d.", maxUserName, n)
+	if n := len([]rune(*body.Name)); n > actors.MaxUserName {
+		return malformed.because("name may have %d characters, not %d.", actors.MaxUserName, n)
 	}
 	guest := &user{id: "guest-" + rand.Text(), name: cleanName(*body.Name), role: roleViewer}
 	token, err := e.auth.sign(guest, guestLifetime, time.Now())

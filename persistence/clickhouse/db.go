@@ -93,6 +93,18 @@ func (db *DB) Prepare(ctx context.Context) (schema.Result, error) {
 	return result, nil
 }
 
+// Plan answers what Prepare would run, without running it.
+func (db *DB) Plan(ctx context.Context) (plan schema.Plan, err error) {
+	err = db.anyServer(ctx, func(s server) (err error) {
+		plan, err = schema.PlanFor(ctx, s.conn, db.cfg.schema(db.database))
+		return err
+	})
+	if err != nil {
+		return plan, fmt.Errorf("clickhouse: reading the schema: %w", err)
+	}
+	return plan, nil
+}
+
 // forget has the next use prepare again: a table that should be there is not.
 func (db *DB) forget() { db.prepared.Store(nil) }
 

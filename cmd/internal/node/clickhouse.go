@@ -47,35 +47,39 @@ type archive struct {
 
 // openArchive connects history to ClickHouse.
 func (n *node) openArchive(ctx context.Context, m *archiveMetrics) (*archive, error) {
-	c := n.cfg.ClickHouse
-	password, err := clickHousePassword(c)
+	cfg, err := ClickHouseConfig(n.cfg)
 	if err != nil {
 		return nil, err
 	}
-	db, err := clickhouse.Open(clickhouse.Config{
-		DSN: c.DSN, User: c.User, Password: password, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile,
-		Cluster: c.Cluster, Retention: time.Duration(c.RetentionDays) * 24 * time.Hour, ReadTimeout: c.ReadTimeout, InsertTimeout: c.InsertTimeout,
-		ConcurrentReads: c.ConcurrentReads, Logger: n.log, Events: m.events(),
-	})
+	cfg.Logger, cfg.Events = n.log, m.events()
+	db, err := clickhouse.Open(cfg)
 	if err != nil {
 		return nil, err
 	}
-	a := &archive{node: n, cfg: c, db: db}
+	a := &archive{node: n, cfg: n.cfg.ClickHouse, db: db}
 	if err := a.join(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return a, nil
 }
 
-func clickHousePassword(c configs.ClickHouse) (string, error) {
-	if c.PasswordFile == "" {
-		return c.Password, nil
+// ClickHouseConfig is what the settings say of ClickHouse, the password's file
+// read.
+func ClickHouseConfig(cfg *configs.Config) (clickhouse.Config, error) {
+	c := cfg.ClickHouse
+	password := c.Password
+	if c.PasswordFile != "" {
+		text, err := os.ReadFile(c.PasswordFile)
+		if err != nil {
+			return clickhouse.Config{}, fmt.Errorf("clickhouse.password_file: %w", err)
+		}
+		password = strings.TrimRight(string(text), "\r\n")
 	}
-	password, err := os.ReadFile(c.PasswordFile)
-	if err != nil {
-		return "", fmt.Errorf("clickhouse.password_file: %w", err)
-	}
-	return strings.TrimRight(string(password), "\r\n"), nil
+	return clickhouse.Config{
+		DSN: c.DSN, User: c.User, Password: password, CAFile: c.CAFile, CertFile: c.CertFile, KeyFile: c.KeyFile,
+		Cluster: c.Cluster, Retention: time.Duration(min(c.RetentionDays, 1e5)) * 24 * time.Hour, // more would overflow before it is refused
+		ReadTimeout: c.ReadTimeout, InsertTimeout: c.InsertTimeout, ConcurrentReads: c.ConcurrentReads,
+	}, nil
 }
 
 // join makes the embedded store a part of the whole, at the first start with
