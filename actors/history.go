@@ -96,5 +96,8 @@ func (h *History) recent(ctx context.Context, liveVideoID string, m *wire.ReadRe
 	if !ok {
 		return nil, fmt.Errorf("unexpected answer %T of the owner", answer)
 	}
+	if rows.GetFault().GetCode() != wire.Code_OK {
+		return nil, fmt.Errorf("%w: the owner says: %s", persistence.ErrUnavailable, rows.Fault.Detail)
+	}
 	return rows, nil
 }

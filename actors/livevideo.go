@@ -37,6 +37,8 @@ type liveVideo struct {
 	// in the order in which they were given.
 	pending []*pendingRecord
 	keys    *answers
+	// pages are known to the node from when the room is loaded until it retires.
+	pages *firstPages
 
 	subscriptions subscriptions
 }
@@ -102,6 +104,8 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 		l.tellViewers()
 	case idleTimer:
 		l.onIdleTimer()
+	case *actor.Stopping:
+		l.forgetPages()
 	case *wire.PostComment, *wire.DeleteComment, *wire.ReadRecent, *wire.ReadVideo, *wire.Subscribe, *wire.Lease:
 		if sender := ctx.Sender(); sender != nil {
 			l.request(m, sender)
@@ -183,6 +187,8 @@ func (l *liveVideo) onLoaded(m *loadedRoom) {
 	l.lastID = m.totals.LastCommentId
 	l.recent.load(m.rows, m.floor, m.totals.LastCommentId)
 	l.loaded = true
+	l.pages = new(firstPages)
+	l.node.firstPages.Store(l.id, l.pages)
 	l.node.metrics.activations.Inc()
 	stash := l.stash
 	l.stash = nil
@@ -311,6 +317,10 @@ func (l *liveVideo) onIdleTimer() {
 		return
 	}
 	l.retired = true
+	l.forgetPages()
 	l.node.owners.Release(l.id, l.self)
 	l.node.after(retiredFor, l.self, idleTimer{})
 }
+
+// forgetPages ends the serving of pages of what this activation knows.
+func (l *liveVideo) forgetPages() { l.node.firstPages.CompareAndDelete(l.id, l.pages) }

@@ -109,6 +109,7 @@ func (l *liveVideo) onDurable(m *durable) {
 			events.Deleted = append(events.Deleted, p.delete)
 		}
 	}
+	l.pages.version.Add(1)
 	// Viewers first: the author's answer is not what they wait for.
 	l.publish(events)
 	answers := make([]wire.CommentAnswer, len(done))

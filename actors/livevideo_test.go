@@ -2,9 +2,11 @@ package actors
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -250,4 +252,63 @@ func TestDeletingTwiceIsNotFound(t *testing.T) {
 	if v := n.ask("v", &wire.ReadVideo{}).(*wire.Video); v.Comments != 0 {
 		t.Errorf("%d comments are counted, not 0", v.Comments)
 	}
+}
+
+// TestTheNewestPageIsThatOfNow reads the newest page from many goroutines while
+// comments are posted and deleted: each reader sees all that was answered
+// before it asked.
+func TestTheNewestPageIsThatOfNow(t *testing.T) {
+	n := newTestNode(t, func(c *Config) { c.IdleAfter = 20 * time.Millisecond })
+	for i := range 20 {
+		n.post("v", fmt.Sprint(i))
+	}
+	var newest, deleted atomic.Uint64 // answered
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for size := 5; ; size = 5 + (size+1)%7 {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				least, gone := newest.Load(), deleted.Load()
+				page, err := n.FirstPage(context.Background(), "v", size, func(rows []*wire.Row, _ error) []byte {
+					var ids []byte
+					for _, row := range rows {
+						ids = binary.BigEndian.AppendUint64(ids, row.Id)
+					}
+					return ids
+				})
+				if err != nil || len(page) != 8*size || binary.BigEndian.Uint64(page) < least {
+					t.Errorf("%v, %d bytes: older than %d", err, len(page), least)
+					return
+				}
+				for i := 0; i < len(page); i += 8 {
+					if id := binary.BigEndian.Uint64(page[i:]); id == gone {
+						t.Errorf("comment %d is back", id)
+						return
+					}
+				}
+			}
+		})
+	}
+	before := uint64(0)
+	for i := range 300 {
+		id := n.post("v", "next")
+		newest.Store(id)
+		if i%3 == 0 && before != 0 {
+			if answer := n.ask("v", &wire.DeleteComment{CommentId: before}).(*wire.CommentAnswer); answer.Fault != nil {
+				t.Fatal(answer.Fault)
+			}
+			deleted.Store(before)
+		}
+		before = id
+		if i%100 == 50 {
+			time.Sleep(40 * time.Millisecond) // it falls asleep, and wakes
+		}
+	}
+	close(stop)
+	readers.Wait()
 }

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -147,6 +148,9 @@ type Node struct {
 	history    *History
 	relays     *actor.PID
 	heartbeats *heartbeats
+	// firstPages are those of the live videos that this node owns: a
+	// *firstPages for each id.
+	firstPages sync.Map
 	// backlogReads bounds the readings of history for resumed streams.
 	backlogReads *semaphore.Weighted
 

@@ -7,6 +7,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"barrage/actors"
+	"barrage/actors/wire"
 	"barrage/persistence"
 )
 
@@ -95,11 +96,26 @@ func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.
 	defer cancel()
 	size := r.Limit
 	r.Limit++ // one more shows whether there is a next page
-	rows, err := e.backend.Node.History().Rows(deadline, video, r)
-	incomplete := errors.Is(err, persistence.ErrIncomplete)
-	if err != nil && !incomplete {
+	if r == (persistence.Range{Limit: r.Limit, Desc: true}) {
+		body, err := e.backend.Node.FirstPage(deadline, video, r.Limit, func(rows []*wire.Row, err error) []byte {
+			return pageJSON(rows, size, err)
+		})
+		if err == nil {
+			answerJSON(ctx, fasthttp.StatusOK, body)
+		}
 		return err
 	}
+	rows, err := e.backend.Node.History().Rows(deadline, video, r)
+	if err != nil && !errors.Is(err, persistence.ErrIncomplete) {
+		return err
+	}
+	answerJSON(ctx, fasthttp.StatusOK, pageJSON(rows, size, err))
+	return nil
+}
+
+// pageJSON makes a page of up to size rows. If more can't be read now, the page
+// is short: what is at hand is better than none.
+func pageJSON(rows []*wire.Row, size int, err error) []byte {
 	body := []byte(`{"comments":[`)
 	for i, row := range rows[:min(len(rows), size)] {
 		if i > 0 {
@@ -108,16 +124,14 @@ func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.
 		body = append(body, actors.RowJSON(row)...)
 	}
 	body = append(body, `],"nextCursor":`...)
-	if len(rows) > size || incomplete {
-		// A page may be short: what is at hand is better than none.
+	if len(rows) > size || err != nil {
 		body = append(body, '"')
 		body = append(body, actors.FormatID(rows[min(len(rows), size)-1].Id)...)
 		body = append(body, `"}`...)
 	} else {
 		body = append(body, `null}`...)
 	}
-	answerJSON(ctx, fasthttp.StatusOK, body)
-	return nil
+	return body
 }
 
 // readable gives the live video that a request wants to read, if it may.

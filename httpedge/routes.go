@@ -109,7 +109,7 @@ func answerJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json")
 	ctx.Response.Header.Set("Cache-Control", "no-store")
-	ctx.SetBody(body)
+	ctx.Response.SetBodyRaw(body)
 }
 
 // wantsStream says whether a client asks for server-sent events by its Accept

@@ -32,12 +32,14 @@ type guard struct {
 	flights singleflight.Group
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	hints   *hints
+	ahead   *ahead
 }
 
 func newGuard(cfg Config) *guard {
 	return &guard{
 		slots: semaphore.NewWeighted(int64(cfg.ConcurrentReads)),
 		hints: newHints(),
+		ahead: newAhead(),
 		breaker: gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 			Name: "clickhouse", Timeout: tripFor,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"time"
 
 	"barrage/persistence"
 	"barrage/persistence/records"
@@ -19,15 +20,34 @@ type stored struct {
 	deleted bool
 }
 
-// Comments answers the visible comments of a range.
+// Comments answers the visible comments of a range, as they are or were up to
+// AheadTime ago.
 func (db *DB) Comments(ctx context.Context, liveVideoID string, r persistence.Range) ([]*records.Comment, error) {
-	if r.Limit <= 0 {
+	switch {
+	case r.Limit <= 0:
 		return nil, nil
+	case r.Parent != 0:
+		return db.read(ctx, liveVideoID, r, db.replies)
 	}
-	read := db.search
-	if r.Parent != 0 {
-		read = db.replies
+	comments, ok, goesOn := db.guard.ahead.page(liveVideoID, r)
+	if ok {
+		return comments, nil
 	}
+	wide := r
+	if goesOn {
+		wide.Limit = max(r.Limit, aheadRows)
+	}
+	readAt := time.Now()
+	comments, err := db.read(ctx, liveVideoID, wide, db.search)
+	if err != nil {
+		return nil, err
+	}
+	db.guard.ahead.keep(liveVideoID, wide, comments, readAt)
+	return comments[:min(len(comments), r.Limit)], nil
+}
+
+// read reads a range, once for all who ask for it at the same time.
+func (db *DB) read(ctx context.Context, liveVideoID string, r persistence.Range, read func(context.Context, string, persistence.Range) ([]stored, error)) ([]*records.Comment, error) {
 	return shared(ctx, db.guard, fmt.Sprint("page ", liveVideoID, r), func(ctx context.Context) ([]*records.Comment, error) {
 		return visible(liveVideoID, r, func(r persistence.Range) ([]stored, error) { return read(ctx, liveVideoID, r) })
 	})

@@ -43,6 +43,11 @@ type archive struct {
 
 	cancel context.CancelFunc
 	care   sync.WaitGroup
+
+	// settled is a position that has been in ClickHouse for a while, and applied
+	// one that has been since appliedAt.
+	settled, applied persistence.LSN
+	appliedAt        time.Time
 }
 
 // openArchive connects history to ClickHouse.
@@ -199,7 +204,11 @@ func (a *archive) trim(ctx context.Context) {
 		safe := persistence.IDTime(a.writer.InsertedID()).Add(-clockMargin)
 		floor = min(floor, persistence.FirstIDAt(safe))
 	}
-	if err := a.node.store.Trim(ctx, floor, applied); err != nil && ctx.Err() == nil {
+	// Marks of deletions stay until no page that was read before them is left.
+	if time.Since(a.appliedAt) > 2*clickhouse.AheadTime {
+		a.settled, a.applied, a.appliedAt = a.applied, applied, time.Now()
+	}
+	if err := a.node.store.Trim(ctx, floor, a.settled); err != nil && ctx.Err() == nil {
 		a.node.log.Warn("trimming the embedded store", "error", err)
 	}
 }
