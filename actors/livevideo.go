@@ -30,9 +30,14 @@ type liveVideo struct {
 	retired  bool
 	lastUsed time.Time
 
-	lastID uint64 // the highest comment id given
-	totals records.VideoTotals
-	recent *recent
+	lastID   uint64 // the highest comment id given
+	comments uint64 // in history, less elsewhere
+	recent   *recent
+	// elsewhere are the comments that another store counts, once counted; who
+	// asks before that waits.
+	elsewhere uint64
+	counted   bool
+	counting  []*actor.PID
 	// pending are the records given to the journal that are not durable yet,
 	// in the order in which they were given.
 	pending []*pendingRecord
@@ -74,7 +79,13 @@ type (
 		floor  uint64
 		err    error
 	}
+	// countedElsewhere comes from countElsewhere.
+	countedElsewhere struct {
+		comments uint64
+		err      error
+	}
 	reload    struct{}
+	recount   struct{}
 	idleTimer struct{}
 )
 
@@ -97,6 +108,10 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 		l.onLoaded(m)
 	case reload:
 		l.load()
+	case *countedElsewhere:
+		l.onCounted(m)
+	case recount:
+		l.countElsewhere()
 	case *durable:
 		l.onDurable(m)
 	case viewersTimer:
@@ -138,7 +153,6 @@ func (l *liveVideo) load() {
 		}
 		if err == nil {
 			m.totals, err = l.node.store.Totals(ctx, l.id)
-			err = withoutArchive(err)
 		}
 		if err == nil {
 			var comments []*records.Comment
@@ -153,20 +167,13 @@ func (l *liveVideo) load() {
 				// Below every id that will be given, above every one that was.
 				m.floor = max(m.totals.LastCommentId+1, persistence.FirstIDAt(l.node.now()))
 			}
-			err = withoutArchive(err)
+			if errors.Is(err, persistence.ErrUnavailable) {
+				err = nil // it starts without older history
+			}
 		}
 		m.err = err
 		l.node.root.Send(l.self, m)
 	})
-}
-
-// withoutArchive passes over what keeps only older history from being read: a
-// live video starts without it.
-func withoutArchive(err error) error {
-	if errors.Is(err, persistence.ErrIncomplete) || errors.Is(err, persistence.ErrUnavailable) {
-		return nil
-	}
-	return err
 }
 
 // loadRetry is the pause before the store is asked again for a room.
@@ -183,9 +190,13 @@ func (l *liveVideo) onLoaded(m *loadedRoom) {
 		l.node.after(loadRetry, l.self, reload{})
 		return
 	}
-	l.totals = records.VideoTotals{Comments: m.totals.Comments, LastCommentId: m.totals.LastCommentId}
+	l.comments = m.totals.Comments
 	l.lastID = m.totals.LastCommentId
-	l.recent.load(m.rows, m.floor, m.totals.LastCommentId)
+	if n := len(m.rows); n > 0 {
+		l.lastID = max(l.lastID, m.rows[n-1].Id) // which another node may have given
+	}
+	l.recent.load(m.rows, m.floor, l.lastID)
+	l.countElsewhere()
 	l.loaded = true
 	l.pages = new(firstPages)
 	l.node.firstPages.Store(l.id, l.pages)
@@ -195,6 +206,38 @@ func (l *liveVideo) onLoaded(m *loadedRoom) {
 	for _, s := range stash {
 		l.request(s.message, s.sender)
 	}
+}
+
+// recountAfter is the pause before another store is asked again to count.
+const recountAfter = 15 * time.Second
+
+// countElsewhere has the comments counted that are in another store only.
+func (l *liveVideo) countElsewhere() {
+	l.node.async(func(ctx context.Context) {
+		n, err := l.node.store.CountElsewhere(ctx, l.id)
+		l.node.root.Send(l.self, &countedElsewhere{n, err})
+	})
+}
+
+func (l *liveVideo) onCounted(m *countedElsewhere) {
+	if m.err != nil {
+		// Who waits is told what is known here.
+		l.node.log.Debug("counting older comments", "liveVideoId", l.id, "error", m.err)
+		l.node.after(recountAfter, l.self, recount{})
+	}
+	l.counted, l.elsewhere = true, m.comments
+	l.answerCounting()
+}
+
+func (l *liveVideo) answerCounting() {
+	video := &wire.Video{
+		Viewers: l.subscriptions.viewers(), Comments: l.comments + l.elsewhere,
+		Owner: l.node.config.NodeName, LastCommentId: l.lastID,
+	}
+	for _, asker := range l.counting {
+		l.node.root.Send(asker, video)
+	}
+	l.counting = nil
 }
 
 // request handles what the edges and relays ask for.
@@ -219,10 +262,10 @@ func (l *liveVideo) request(message any, sender *actor.PID) {
 	case *wire.ReadRecent:
 		l.node.root.Send(sender, l.recent.read(m))
 	case *wire.ReadVideo:
-		l.node.root.Send(sender, &wire.Video{
-			Viewers: l.subscriptions.viewers(), Comments: l.totals.Comments,
-			Owner: l.node.config.NodeName, LastCommentId: l.lastID,
-		})
+		l.counting = append(l.counting, sender)
+		if l.counted {
+			l.answerCounting()
+		}
 	case *wire.Subscribe:
 		l.subscribe(m, sender)
 	case *wire.Lease:

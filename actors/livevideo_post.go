@@ -100,12 +100,12 @@ func (l *liveVideo) onDurable(m *durable) {
 	for _, p := range done {
 		if p.row != nil {
 			l.recent.add(p.row, m.last)
-			l.totals.Comments++
+			l.comments++
 			events.Rows = append(events.Rows, p.row)
 			l.node.metrics.comments.Inc()
 		} else {
 			l.recent.delete(p.delete, m.last, l.node.now())
-			l.totals.Comments--
+			l.comments--
 			events.Deleted = append(events.Deleted, p.delete)
 		}
 	}

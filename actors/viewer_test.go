@@ -19,6 +19,8 @@ func TestASlowViewerIsToldOfItsGapAndGetsTheNewest(t *testing.T) {
 	n := newTestNode(t, func(c *Config) { c.LagBytes = 2000 })
 	slow := n.watch("v", ViewerConfig{})
 	fast := n.watch("v", ViewerConfig{})
+	slow.untilHas(t, `"viewers":2`) // both are there
+	fast.untilHas(t, `"viewers":2`)
 	first := n.post("v", "first")
 	slow.untilHas(t, FormatID(first))
 	slow.mu.Lock()
@@ -27,9 +29,11 @@ func TestASlowViewerIsToldOfItsGapAndGetsTheNewest(t *testing.T) {
 	var ids []uint64
 	for i := range 100 {
 		ids = append(ids, n.post("v", fmt.Sprintf("comment %d", i)))
+		fast.untilHas(t, FormatID(ids[i])) // a frame of its own
 	}
 	deleted := ids[3]
 	n.ask("v", &wire.DeleteComment{CommentId: deleted, DeletedBy: "u"})
+	fast.untilHas(t, "event: delete")
 	last := FormatID(n.post("v", "last"))
 	if got := commentIDs(fast.untilHas(t, "id: "+last+"\n")); len(got) != 102 {
 		t.Errorf("the fast viewer got %d comments of 102", len(got))

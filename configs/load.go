@@ -157,7 +157,7 @@ const (
 // that Kubernetes sets in every pod beside a Service named "barrage".
 func isForeign(name string) bool {
 	switch name {
-	case EnvConfig, EnvURL, EnvToken, EnvPrefix + "SERVICE_HOST", EnvPrefix + "PORT":
+	case EnvConfig, EnvURL, EnvToken, EnvPrefix + "FAULT", EnvPrefix + "SERVICE_HOST", EnvPrefix + "PORT":
 		return true
 	}
 	return strings.HasPrefix(name, EnvPrefix+"SERVICE_PORT") || strings.HasPrefix(name, EnvPrefix+"PORT_")

@@ -90,9 +90,12 @@ type Store interface {
 	// Comments answers the comments of a range. With ErrIncomplete they are the
 	// newest of it only.
 	Comments(ctx context.Context, liveVideoID string, r Range) ([]*records.Comment, error)
-	// Totals answers the counts of a live video; zeroes for an unknown one.
-	// With ErrIncomplete they are what is known at this node.
+	// Totals answers the counts of a live video, as far as this node has counted
+	// it; zeroes for an unknown one.
 	Totals(ctx context.Context, liveVideoID string) (*records.VideoTotals, error)
+	// CountElsewhere counts the comments that Totals leaves to another store. It
+	// may take many seconds.
+	CountElsewhere(ctx context.Context, liveVideoID string) (uint64, error)
 	// KeptAnswer answers what a key was first answered with, or ErrNotFound if
 	// it was not used for at least IdempotencyKeyRetention.
 	KeptAnswer(ctx context.Context, liveVideoID, userID, key string) (*records.KeptAnswer, error)

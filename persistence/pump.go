@@ -27,6 +27,7 @@ type Pump struct {
 	synced  atomic.Uint64
 	oldest  atomic.Int64 // time of the oldest entry in hand, ms; 0: none
 	moved   atomic.Int64 // time of the last progress, ms
+	idle    atomic.Int64 // last time that nothing was left to do, ms
 
 	mu      sync.Mutex
 	changed chan struct{} // closed, and replaced, when applied rises
@@ -113,13 +114,14 @@ func (p *Pump) Stats() PumpStats {
 	s := PumpStats{Applied: p.Applied(), Synced: LSN(p.synced.Load())}
 	last := p.cfg.Log.LastLSN()
 	if last <= s.Applied {
+		p.idle.Store(time.Now().UnixMilli())
 		return s
 	}
 	s.Depth = uint64(last - s.Applied)
 	since := p.oldest.Load()
 	if since == 0 {
 		// Nothing in hand: between two batches, or the journal can't be read.
-		since = p.moved.Load()
+		since = max(p.moved.Load(), p.idle.Load())
 	}
 	s.Lag = max(0, time.Since(time.UnixMilli(since)))
 	return s

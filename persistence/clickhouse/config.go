@@ -117,7 +117,8 @@ func (c Config) options() (*driver.Options, error) {
 		o.Auth.Database = DefaultDatabase
 	}
 	if o.DialTimeout == 0 {
-		o.DialTimeout = defaultDialTimeout
+		// The handshake minds this alone, and no page's time limit.
+		o.DialTimeout = min(defaultDialTimeout, c.ReadTimeout/time.Duration(len(o.Addr)))
 	}
 	if o.Compression == nil {
 		o.Compression = &driver.Compression{Method: driver.CompressionLZ4}

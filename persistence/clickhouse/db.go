@@ -42,6 +42,9 @@ func Open(cfg Config) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := cfg.schema(options.Auth.Database).Validate(); err != nil {
+		return nil, fmt.Errorf("clickhouse: %w", err)
+	}
 	db := &DB{cfg: cfg, database: options.Auth.Database}
 	for _, addr := range options.Addr {
 		o := *options

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
-
-	"barrage/persistence"
 )
 
 const (
@@ -17,20 +15,18 @@ const (
 	// they were. What is newer is found anyhow; comments older than all (an
 	// import) may be missed for so long.
 	boundsAge = time.Minute
+	// boundsPatience is how old they may be while they are read again.
+	boundsPatience = time.Hour
 	// wideningFactor is how much wider the next window is if one has too few.
 	wideningFactor = 8
 )
-
-// firstWidth is the window for a live video of which nothing is known: ten
-// seconds.
-var firstWidth = persistence.FirstIDAt(persistence.IDEpoch.Add(10 * time.Second))
 
 // hint is what is known of a live video's history: where it begins and ends,
 // and how close its comments are.
 type hint struct {
 	first, last uint64 // ids; no comment: MaxUint64 and 0
 	readAt      time.Time
-	perComment  uint64 // ids from one comment to the next; 0: unknown
+	perComment  uint64 // ids from one comment to the next
 }
 
 type hints struct{ byVideo *lru.Cache[string, hint] }
@@ -43,14 +39,25 @@ func newHints() *hints {
 	return &hints{cache}
 }
 
-// of gives a live video's hint, with ends that are young enough.
+// hint gives what is known of a live video. Only who asks first waits for it.
 func (db *DB) hint(ctx context.Context, liveVideoID string) (hint, error) {
-	h, _ := db.guard.hints.byVideo.Get(liveVideoID)
-	if !h.readAt.IsZero() && time.Since(h.readAt) < boundsAge {
+	h, known := db.guard.hints.byVideo.Get(liveVideoID)
+	switch age := time.Since(h.readAt); {
+	case known && age < boundsAge:
+		return h, nil
+	case known && age < boundsPatience:
+		go func() {
+			// It fails as the pages do that are read with it.
+			_, _ = db.readHint(context.WithoutCancel(ctx), liveVideoID)
+		}()
 		return h, nil
 	}
+	return db.readHint(ctx, liveVideoID)
+}
+
+func (db *DB) readHint(ctx context.Context, liveVideoID string) (hint, error) {
 	return shared(ctx, db.guard, "ends "+liveVideoID, func(ctx context.Context) (hint, error) {
-		h.readAt = time.Now()
+		h := hint{readAt: time.Now()}
 		var n uint64
 		err := db.query(ctx, func(ctx context.Context, s server) error {
 			return s.conn.QueryRow(ctx, "SELECT count(), min(comment_id), max(comment_id) FROM "+db.table(commentsTable)+
@@ -62,6 +69,11 @@ func (db *DB) hint(ctx context.Context, liveVideoID string) (hint, error) {
 		if n == 0 {
 			h.first = math.MaxUint64 // not to be remembered: it begins any moment
 			return h, nil
+		}
+		// Until a page says better; where there are pauses, they are closer.
+		h.perComment = (h.last-h.first)/n + 1
+		if before, ok := db.guard.hints.byVideo.Get(liveVideoID); ok {
+			h.perComment = before.perComment
 		}
 		db.guard.hints.byVideo.Add(liveVideoID, h)
 		return h, nil
@@ -84,9 +96,6 @@ func (h *hints) learn(liveVideoID string, rows []stored) {
 
 // width is the window that should hold a page.
 func (h hint) width(limit int) uint64 {
-	if h.perComment == 0 {
-		return firstWidth
-	}
 	// Twice as many as needed, for a stretch that is thinner.
 	return times(h.perComment, 2*uint64(limit)+1)
 }

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -88,12 +89,53 @@ func (w *Writer) sift(ctx context.Context, f schema.Features, entries []persiste
 		}
 		return w.sift(ctx, f, entries[half:])
 	}
-	poison, errProof := w.provePoison(ctx, f, entries[0])
-	if errProof != nil || !poison {
-		return errProof
-	}
-	return w.setAside(entries[0], err)
+	return w.suspect(ctx, f, suspect{entries[0], err})
 }
+
+// suspect is a record that was refused by itself.
+type suspect struct {
+	entry persistence.Entry
+	cause error
+}
+
+// mostUnproven records are kept for later, where none was taken yet to compare
+// them with. More of them are the server's fault.
+const mostUnproven = 8
+
+func (w *Writer) suspect(ctx context.Context, f schema.Features, s suspect) error {
+	poison, err := w.provePoison(ctx, f, s.entry)
+	if errors.Is(err, errNoneTaken) && len(w.unproven) < mostUnproven {
+		w.unproven = append(w.unproven, s)
+		return nil
+	}
+	if err != nil || !poison {
+		return err
+	}
+	return w.setAside(s.entry, s.cause)
+}
+
+// siftAll sifts a batch, and decides in the end on what had nothing to be
+// compared with.
+func (w *Writer) siftAll(ctx context.Context, f schema.Features, entries []persistence.Entry) error {
+	w.unproven = nil
+	if err := w.sift(ctx, f, entries); err != nil {
+		return err
+	}
+	late := w.unproven
+	w.unproven = nil
+	for _, s := range late {
+		if w.lastGood == nil {
+			return fmt.Errorf("%w: %w", errNoneTaken, s.cause)
+		}
+		if err := w.suspect(ctx, f, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// errNoneTaken says that there is no record to compare a refused one with.
+var errNoneTaken = errors.New("no record was taken yet, to compare a refused one with")
 
 // provePoison inserts a record once more, between others. Only if it is
 // refused and they are taken it is the record's fault, and not the server's.
@@ -115,6 +157,9 @@ func (w *Writer) provePoison(ctx context.Context, f schema.Features, entry persi
 func (w *Writer) goodRecord(ctx context.Context) ([]persistence.Entry, error) {
 	if w.lastGood == nil {
 		c, err := w.db.anyComment(ctx)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil, errNoneTaken
+		}
 		if err != nil {
 			return nil, fmt.Errorf("looking for a record that was taken, to compare a refused one with: %w", err)
 		}

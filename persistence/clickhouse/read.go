@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
+
 	"barrage/persistence"
 	"barrage/persistence/records"
 )
@@ -185,18 +187,25 @@ func (db *DB) Comment(ctx context.Context, liveVideoID string, id uint64) (*reco
 	return rows[0].comment, nil
 }
 
-// Totals counts the comments of a live video with an id below before.
-func (db *DB) Totals(ctx context.Context, liveVideoID string, before uint64) (*records.VideoTotals, error) {
-	var posted, deleted, last uint64
-	err := db.query(ctx, func(ctx context.Context, s server) error {
-		return s.conn.QueryRow(ctx, "SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1), max(comment_id) FROM "+
-			db.table(commentsTable)+" WHERE live_video_id = ? AND comment_id < ?", liveVideoID, before).Scan(&posted, &deleted, &last)
+// Count counts the comments of a live video with an id below before. It reads
+// them all, so it has the time of an insert, and does not speak for pages.
+func (db *DB) Count(ctx context.Context, liveVideoID string, before uint64) (uint64, error) {
+	if db.prepared.Load() == nil {
+		return 0, unavailable(errNotPrepared)
+	}
+	ctx, cancel := context.WithTimeout(ctx, db.cfg.InsertTimeout)
+	defer cancel()
+	var posted, deleted uint64
+	err := db.anyServer(ctx, func(s server) error {
+		ctx := driver.Context(ctx, driver.WithSettings(readSettings))
+		// Of a comment that was taken back, the row that did it may be all there is.
+		return s.conn.QueryRow(ctx, "SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1) FROM "+
+			db.table(commentsTable)+" WHERE live_video_id = ? AND comment_id < ?", liveVideoID, before).Scan(&posted, &deleted)
 	})
 	if err != nil {
-		return nil, err
+		return 0, unavailable(err)
 	}
-	// Of a comment that was taken back, the row that did it may be all there is.
-	return &records.VideoTotals{Comments: posted - deleted, LastCommentId: last}, nil
+	return posted - deleted, nil
 }
 
 // Empty says whether there is no comment at all.

@@ -37,6 +37,7 @@ type Writer struct {
 	saved    checkpoint
 	failures failures
 	lastGood *records.Record // that was inserted
+	unproven []suspect
 }
 
 var _ persistence.Target = (*Writer)(nil)
@@ -141,7 +142,7 @@ func (w *Writer) send(ctx context.Context, f schema.Features, entries []persiste
 		if !w.failures.suspicious(first, err) {
 			return err
 		}
-		if err := w.sift(ctx, f, entries); err != nil {
+		if err := w.siftAll(ctx, f, entries); err != nil {
 			return err
 		}
 	}

@@ -177,3 +177,6 @@ func (s *Store) Deleted(ctx context.Context, liveVideoID string, from, to uint64
 // CountedFrom is the id from which on rooms are counted that are new to this
 // store; 0: from their beginning.
 func (s *Store) CountedFrom() uint64 { return s.joined.Load() }
+
+// CountElsewhere implements persistence.Store: this one knows of no other.
+func (s *Store) CountElsewhere(context.Context, string) (uint64, error) { return 0, nil }

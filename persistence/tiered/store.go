@@ -10,7 +10,6 @@ package tiered
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"barrage/persistence"
 	"barrage/persistence/embedded"
@@ -21,8 +20,8 @@ import (
 type Archive interface {
 	Comment(ctx context.Context, liveVideoID string, id uint64) (*records.Comment, error)
 	Comments(ctx context.Context, liveVideoID string, r persistence.Range) ([]*records.Comment, error)
-	// Totals counts the comments with an id below before.
-	Totals(ctx context.Context, liveVideoID string, before uint64) (*records.VideoTotals, error)
+	// Count counts the comments with an id below before.
+	Count(ctx context.Context, liveVideoID string, before uint64) (uint64, error)
 }
 
 // Store is history in two stores. Records are applied to the embedded one; on
@@ -43,30 +42,28 @@ func (s *Store) Comment(ctx context.Context, liveVideoID string, id uint64) (*re
 	if !errors.Is(err, persistence.ErrNotFound) || id >= s.Floor() {
 		return c, err
 	}
-	if deleted, err := s.Deleted(ctx, liveVideoID, id, id); err != nil || deleted[id] {
-		return nil, errors.Join(err, persistence.ErrNotFound)
+	deleted, err := s.Deleted(ctx, liveVideoID, id, id)
+	if err != nil {
+		return nil, err
+	}
+	if deleted[id] {
+		return nil, persistence.ErrNotFound
 	}
 	return s.archive.Comment(ctx, liveVideoID, id)
 }
 
-// Totals implements persistence.Store.
-func (s *Store) Totals(ctx context.Context, liveVideoID string) (*records.VideoTotals, error) {
-	local, err := s.Store.Totals(ctx, liveVideoID)
+// CountElsewhere implements persistence.Store.
+func (s *Store) CountElsewhere(ctx context.Context, liveVideoID string) (uint64, error) {
+	local, err := s.Totals(ctx, liveVideoID)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	from := local.GetCountedFrom()
 	if local.GetLastCommentId() == 0 {
 		from = s.CountedFrom() // not known here
 	}
 	if from == 0 {
-		return local, nil
+		return 0, nil
 	}
-	older, err := s.archive.Totals(ctx, liveVideoID, from)
-	if err != nil {
-		return local, fmt.Errorf("%w: %w", persistence.ErrIncomplete, err)
-	}
-	local.Comments += older.GetComments()
-	local.LastCommentId = max(local.GetLastCommentId(), older.GetLastCommentId())
-	return local, nil
+	return s.archive.Count(ctx, liveVideoID, from)
 }

@@ -10,25 +10,44 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
-// EnvBinary names a binary to test instead of building one.
-const EnvBinary = "BARRAGE_BIN"
+// Variables that name binaries to test instead of building them.
+const (
+	EnvBinary      = "BARRAGE_BIN"
+	EnvFaultBinary = "BARRAGE_BIN_FAULTS" // built with -tags faults
+)
 
-var built struct {
-	once sync.Once
-	dir  string
-	path string
-	err  error
+// binary is built once, when the first test needs it.
+type binary struct {
+	env, name string
+	flags     []string
+	once      sync.Once
+	path      string
+	err       error
 }
 
-// Main runs the tests of a package and removes the binary afterwards.
+var (
+	usual  = binary{env: EnvBinary, name: "barrage"}
+	faulty = binary{env: EnvFaultBinary, name: "barrage-faults", flags: []string{"-tags", "faults"}}
+	// builtIn is the folder of what was built.
+	builtIn = sync.OnceValues(func() (string, error) { return os.MkdirTemp("", "barrage-test-") })
+	// built is whether there is such a folder.
+	built atomic.Bool
+)
+
+// Main runs the tests of a package and removes the binaries afterwards.
 func Main(m *testing.M) {
 	status := m.Run()
-	if built.dir != "" {
-		if err := os.RemoveAll(built.dir); err != nil {
-			fmt.Fprintln(os.Stderr, "removing the test binary:", err)
+	if built.Load() {
+		dir, err := builtIn()
+		if err == nil {
+			err = os.RemoveAll(dir)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "removing the test binaries:", err)
 		}
 	}
 	os.Exit(status)
@@ -36,26 +55,32 @@ func Main(m *testing.M) {
 
 // Binary answers the path of the barrage binary, which is built at the first
 // call. With the race detector on in the tests, the binary has it too.
-func Binary(t testing.TB) string {
+func Binary(t testing.TB) string { return usual.get(t) }
+
+// FaultBinary is like Binary, of one that has fault points: BARRAGE_FAULT tells
+// it at which of them to die.
+func FaultBinary(t testing.TB) string { return faulty.get(t) }
+
+func (b *binary) get(t testing.TB) string {
 	t.Helper()
-	built.once.Do(func() { built.path, built.err = build() })
-	if built.err != nil {
-		t.Fatal(built.err)
+	b.once.Do(func() { b.path, b.err = b.build() })
+	if b.err != nil {
+		t.Fatal(b.err)
 	}
-	return built.path
+	return b.path
 }
 
-func build() (string, error) {
-	if path := os.Getenv(EnvBinary); path != "" {
+func (b *binary) build() (string, error) {
+	if path := os.Getenv(b.env); path != "" {
 		return filepath.Abs(path)
 	}
-	dir, err := os.MkdirTemp("", "barrage-test-")
+	built.Store(true)
+	dir, err := builtIn()
 	if err != nil {
 		return "", err
 	}
-	built.dir = dir
-	path := filepath.Join(dir, "barrage")
-	args := []string{"build", "-o", path}
+	path := filepath.Join(dir, b.name)
+	args := append([]string{"build", "-o", path}, b.flags...)
 	if raceDetector {
 		args = append(args, "-race")
 	}

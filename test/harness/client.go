@@ -153,15 +153,23 @@ func (c *Client) read(ctx context.Context, method, path string, body any, header
 
 // Post posts a comment; header may be nil.
 func (c *Client) Post(ctx context.Context, video, message string, header http.Header) (Comment, error) {
-	var posted Comment
-	err := c.read(ctx, http.MethodPost, "/comments/"+video, map[string]string{"message": message}, header, &posted)
-	return posted, err
+	return c.Submit(ctx, video, "", message, header)
 }
 
 // Reply posts an answer to a comment.
 func (c *Client) Reply(ctx context.Context, video, parent, message string) (Comment, error) {
+	return c.Submit(ctx, video, parent, message, nil)
+}
+
+// Submit posts a comment, as an answer unless parent is empty; header may be
+// nil.
+func (c *Client) Submit(ctx context.Context, video, parent, message string, header http.Header) (Comment, error) {
+	body := map[string]string{"message": message}
+	if parent != "" {
+		body["parentId"] = parent
+	}
 	var posted Comment
-	err := c.read(ctx, http.MethodPost, "/comments/"+video, map[string]string{"message": message, "parentId": parent}, nil, &posted)
+	err := c.read(ctx, http.MethodPost, "/comments/"+video, body, header, &posted)
 	return posted, err
 }
 

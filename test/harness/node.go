@@ -29,6 +29,8 @@ type Node struct {
 	t      testing.TB
 	args   []string
 	env    []string
+	fault  string // point at which the process is to die; "": none
+	faulty bool   // it has fault points
 	logs   *logBuffer
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd is gone
@@ -50,6 +52,11 @@ func Env(vars ...string) Option {
 // DataFolder uses an existing folder instead of a new one.
 func DataFolder(dir string) Option {
 	return func(n *Node) { n.Data = dir }
+}
+
+// WithFaults uses a binary that has fault points, for FaultAt.
+func WithFaults() Option {
+	return func(n *Node) { n.faulty = true }
 }
 
 // New prepares a node without starting it.
@@ -88,6 +95,10 @@ func (n *Node) Launch() {
 	args := append([]string{"serve", "--http", n.Addr, "--data", n.Data, "--log-level", "debug"}, n.args...)
 	cmd := Command(n.t, args...)
 	cmd.Env = append(cmd.Env, n.env...)
+	if n.faulty {
+		cmd.Path = FaultBinary(n.t)
+		cmd.Env = append(cmd.Env, "BARRAGE_FAULT="+n.fault)
+	}
 	cmd.Stdout, cmd.Stderr = n.logs, n.logs
 	if err := cmd.Start(); err != nil {
 		n.t.Fatalf("starting the node: %v", err)
@@ -128,6 +139,10 @@ func (n *Node) WaitReady() {
 		}
 	}
 }
+
+// FaultAt has the next processes end, as a crash would end them, at a fault
+// point: "inserted:3" is at the fourth time that they come to it. "" is never.
+func (n *Node) FaultAt(point string) { n.fault = point }
 
 // PID is the process's id.
 func (n *Node) PID() int { return n.cmd.Process.Pid }

@@ -28,6 +28,9 @@ const (
 	// clockMargin is a step of the node's clock that is reckoned with where
 	// comments are removed from the embedded store by their time.
 	clockMargin = 10 * time.Minute
+	// prepareEvery is how often a ClickHouse that has not been reached since
+	// the start is tried for readers; inserts try by themselves.
+	prepareEvery = time.Second
 	// dropEvery is how often expired history is looked for.
 	dropEvery = time.Hour
 )
@@ -148,6 +151,7 @@ func (a *archive) start(log persistence.Log, m *archiveMetrics) (err error) {
 	a.every(ctx, a.cfg.LagWarning/2, a.warnOfLag())
 	a.every(ctx, a.cfg.LocalRetention/12, a.trim)
 	a.every(ctx, dropEvery, a.dropExpired)
+	a.every(ctx, prepareEvery, a.prepare)
 	return nil
 }
 
@@ -165,6 +169,15 @@ func (a *archive) every(ctx context.Context, d time.Duration, do func(ctx contex
 			}
 		}
 	})
+}
+
+// prepare gives readers ClickHouse back also where there is nothing to insert.
+func (a *archive) prepare(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, prepareTimeout)
+	defer cancel()
+	if _, err := a.db.Prepare(ctx); err != nil {
+		a.node.log.Debug("ClickHouse can't be reached", "error", err)
+	}
 }
 
 // lag answers how far ClickHouse is behind, and whether that is worth a
@@ -186,9 +199,9 @@ func (a *archive) warnOfLag() func(context.Context) {
 	return func(context.Context) {
 		s, late := a.lag()
 		switch {
-		case late:
+		case late && !warned:
 			a.node.log.Warn("ClickHouse lacks the newest history; the journal keeps it", "records", s.Depth, "oldest", s.Lag.Round(time.Second))
-		case warned:
+		case warned && !late:
 			a.node.log.Info("ClickHouse has caught up")
 		}
 		warned = late
