@@ -310,8 +310,8 @@ var settings = withFlags([]Setting{
 		field: func(c *Config) any { return &c.ClickHouse.ReadTimeout },
 	},
 	{
-		Key: "clickhouse.concurrent_reads", Default: "8", min: 1,
-		Help:  "pages that this node reads at once; others wait",
+		Key: "clickhouse.concurrent_reads", Default: "4", min: 1,
+		Help:  "queries for pages that this node runs at once; others wait, and cost nothing meanwhile",
 		field: func(c *Config) any { return &c.ClickHouse.ConcurrentReads },
 	},
 	{

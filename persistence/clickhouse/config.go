@@ -25,7 +25,7 @@ const (
 	DefaultInsertTimeout = 60 * time.Second
 	// DefaultConcurrentReads is how many pages are read at once. More would
 	// not be faster: the rest waits here, where it costs nothing.
-	DefaultConcurrentReads = 8
+	DefaultConcurrentReads = 4
 
 	defaultDialTimeout = 3 * time.Second
 )

@@ -120,6 +120,18 @@ type batch struct {
 	roomEvents roomEventRows
 }
 
+// reset empties a batch and keeps its memory.
+func (b *batch) reset() {
+	c, r, e := &b.comments, &b.reactions, &b.roomEvents
+	*c = commentRows{
+		c.liveVideoID[:0], c.commentID[:0], c.userID[:0], c.name[:0], c.text[:0], c.parentID[:0], c.createdAtMs[:0], c.deleted[:0],
+	}
+	*r = reactionRows{r.liveVideoID[:0], r.reactionID[:0], r.commentID[:0], r.kind[:0], r.count[:0], r.createdAtMs[:0]}
+	*e = roomEventRows{
+		e.liveVideoID[:0], e.atMs[:0], e.kind[:0], e.eventID[:0], e.actorID[:0], e.userID[:0], e.commentID[:0], e.detail[:0],
+	}
+}
+
 func (b *batch) tables() []columns { return []columns{&b.comments, &b.reactions, &b.roomEvents} }
 
 // add takes a record apart into rows.

@@ -38,6 +38,7 @@ type Writer struct {
 	failures failures
 	lastGood *records.Record // that was inserted
 	unproven []suspect
+	batch    batch
 }
 
 var _ persistence.Target = (*Writer)(nil)
@@ -132,12 +133,12 @@ func (w *Writer) send(ctx context.Context, f schema.Features, entries []persiste
 		}
 	}
 	s := w.db.server()
-	var b batch
+	w.batch.reset()
 	for _, e := range entries {
-		b.add(e.Record)
+		w.batch.add(e.Record)
 	}
 	token := fmt.Sprintf("%s:%d-%d", w.cfg.Node, first, last)
-	if err := w.db.insert(ctx, s, f, &b, token); err != nil {
+	if err := w.db.insert(ctx, s, f, &w.batch, token); err != nil {
 		w.failed(s, err)
 		if !w.failures.suspicious(first, err) {
 			return err

@@ -19,7 +19,11 @@ const (
 	pagesInARow = 20
 )
 
-// deep are clients that page through the big room, each as fast as it can.
+// scrolling is the pause of somebody who scrolls back quickly, between a page
+// and the next.
+const scrolling = 500 * time.Millisecond
+
+// deep are clients that page through the big room.
 type deep struct {
 	cancel context.CancelFunc
 	ended  sync.WaitGroup
@@ -29,13 +33,15 @@ type deep struct {
 	err error // the first
 }
 
-func startDeep(n *harness.Node, want []uint64) *deep {
+// startDeep has clients begin that pause between pages, or not at all.
+func startDeep(n *harness.Node, want []uint64, pause time.Duration) *deep {
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &deep{cancel: cancel}
 	r := newReader(n)
 	for i := range deepPagers {
 		d.ended.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), 2))
+			wait(ctx, time.Duration(random.Int64N(int64(pause)+1))) // not all in step
 			for ctx.Err() == nil {
 				cursor := strconv.FormatUint(want[random.IntN(len(want))], 10)
 				for range pagesInARow {
@@ -52,11 +58,21 @@ func startDeep(n *harness.Node, want []uint64) *deep {
 					if cursor = next; next == "" {
 						break
 					}
+					wait(ctx, pause)
 				}
 			}
 		})
 	}
 	return d
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 func (d *deep) fail(err error) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"barrage/persistence/clickhouse"
 	"barrage/test/harness"
 	"barrage/test/servers"
 )
@@ -28,12 +29,20 @@ func testFirstPage(t *testing.T, ch *servers.ClickHouse, want []uint64) {
 		t.Skip("it needs wrk, the Debian package of this name")
 	}
 	f := newFigures(t)
-	for _, reads := range []int{8, 2} { // 8 is the default
-		n := harness.Start(t, nodeWith(ch), harness.Flags(fmt.Sprint("--clickhouse-concurrent-reads=", reads)))
+	for i, others := range []struct {
+		name  string
+		reads int
+		pause time.Duration
+	}{
+		{" (200 who scroll)", clickhouse.DefaultConcurrentReads, scrolling},
+		{" (200 without a pause)", clickhouse.DefaultConcurrentReads, 0},
+		{" (200 without a pause, 2 reads at once)", 2, 0},
+	} {
+		n := harness.Start(t, nodeWith(ch), harness.Flags(fmt.Sprint("--clickhouse-concurrent-reads=", others.reads)))
 		w := wrkRun{program: wrk, node: n}
 		l := startLoad(n, []string{hotRoom}, hotPosts)
 		time.Sleep(2 * time.Second)
-		if reads == 8 {
+		if i == 0 {
 			// What this machine gives to any answer: a floor for those that mean something.
 			floor := w.measure(t, f, "/healthz", "answers of /healthz, alone")
 			f.add("answers of /healthz, alone", floor, "a second")
@@ -41,23 +50,22 @@ func testFirstPage(t *testing.T, ch *servers.ClickHouse, want []uint64) {
 			f.add("first pages, alone", alone, "a second")
 			f.add("first pages to answers of /healthz", alone/floor, "times")
 		}
-		at := fmt.Sprintf(" (%d reads at once)", reads)
-		rate := besideDeep(t, f, ch, &w, want, at)
-		f.report("posts meanwhile, due to answered"+at, answers(l.stop(t)))
-		if reads == 8 {
-			f.atLeast("first pages beside deep pagers"+at, rate, "a second", 30_000)
+		rate := besideDeep(t, f, ch, &w, want, others.pause, others.name)
+		f.report("posts meanwhile, due to answered"+others.name, answers(l.stop(t)))
+		if i == 0 {
+			f.atLeast("first pages beside deep pagers"+others.name, rate, "a second", 30_000)
 		} else {
-			f.add("first pages beside deep pagers"+at, rate, "a second")
+			f.add("first pages beside deep pagers"+others.name, rate, "a second")
 		}
 		n.Terminate()
 	}
 }
 
 // besideDeep measures first pages while clients page deep.
-func besideDeep(t *testing.T, f *figures, ch *servers.ClickHouse, w *wrkRun, want []uint64, at string) (rate float64) {
+func besideDeep(t *testing.T, f *figures, ch *servers.ClickHouse, w *wrkRun, want []uint64, pause time.Duration, at string) (rate float64) {
 	t.Helper()
 	client := w.node.Anyone()
-	deep := startDeep(w.node, want)
+	deep := startDeep(w.node, want, pause)
 	time.Sleep(time.Second)
 	before, queries, cpu := deep.count(), metric(t, client, queriesSent), cpuOf(t, ch.PID())
 	began := time.Now()
