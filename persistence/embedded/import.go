@@ -88,14 +88,8 @@ func (a *importing) comment(c *records.Comment) error {
 			return err
 		}
 	}
-	if err := a.setComment(c); err != nil {
+	if err := a.putComment(c); err != nil {
 		return err
-	}
-	if parent := c.GetParentId(); parent != 0 {
-		a.work.key = replyKey(a.work.key[:0], video, parent, id)
-		if err := a.batch.Set(a.work.key, nil, nil); err != nil {
-			return err
-		}
 	}
 	if id >= t.GetCountedFrom() { // others are counted elsewhere
 		t.Comments++

@@ -40,14 +40,8 @@ func (a *applying) posted(p *records.CommentPosted) error {
 			return err
 		}
 	}
-	if err := a.setComment(c); err != nil {
+	if err := a.putComment(c); err != nil {
 		return err
-	}
-	if parent := c.GetParentId(); parent != 0 {
-		a.work.key = replyKey(a.work.key[:0], video, parent, id)
-		if err := a.batch.Set(a.work.key, nil, nil); err != nil {
-			return err
-		}
 	}
 	if k := p.GetIdempotencyKey(); k != nil {
 		if err := a.keep(c, k); err != nil {
@@ -127,13 +121,18 @@ func (a *applying) given(t *records.VideoTotals, video string, id uint64) {
 	a.dirty[video] = struct{}{}
 }
 
-func (a *applying) setComment(c *records.Comment) error {
+// putComment writes a comment, and its place in its thread.
+func (a *applying) putComment(c *records.Comment) error {
 	w := &a.work
 	// Id and video are in the key.
 	w.comment.UserId, w.comment.UserName = c.GetUserId(), c.GetUserName()
 	w.comment.Message, w.comment.ParentId = c.GetMessage(), c.GetParentId()
 	w.comment.CreatedAtMs = c.GetCreatedAtMs()
-	return a.setProto(commentKey(w.key[:0], c.GetLiveVideoId(), c.GetId()), &w.comment)
+	if err := a.setProto(commentKey(w.key[:0], c.GetLiveVideoId(), c.GetId()), &w.comment); err != nil || c.GetParentId() == 0 {
+		return err
+	}
+	w.key = replyKey(w.key[:0], c.GetLiveVideoId(), c.GetParentId(), c.GetId())
+	return a.batch.Set(w.key, nil, nil)
 }
 
 // keep stores what a key was answered with. It has the whole comment, since
