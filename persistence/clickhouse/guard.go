@@ -65,9 +65,9 @@ func shared[T any](ctx context.Context, g *guard, key string, ask func(ctx conte
 	}
 }
 
-// query asks a server, within the time that a page may take, and another one
+// ask asks a server, within the time that a page may take, and another one
 // if that fails. Its errors are persistence.ErrUnavailable.
-func (db *DB) query(ctx context.Context, ask func(ctx context.Context, s server) error) error {
+func (db *DB) ask(ctx context.Context, ask func(ctx context.Context, s server) error) error {
 	if db.prepared.Load() == nil {
 		return unavailable(errNotPrepared)
 	}

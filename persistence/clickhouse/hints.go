@@ -59,10 +59,7 @@ func (db *DB) readHint(ctx context.Context, liveVideoID string) (hint, error) {
 	return shared(ctx, db.guard, "ends "+liveVideoID, func(ctx context.Context) (hint, error) {
 		h := hint{readAt: time.Now()}
 		var n uint64
-		err := db.query(ctx, func(ctx context.Context, s server) error {
-			return s.conn.QueryRow(ctx, "SELECT count(), min(comment_id), max(comment_id) FROM "+db.table(commentsTable)+
-				" WHERE live_video_id = ?", liveVideoID).Scan(&n, &h.first, &h.last)
-		})
+		err := db.row(ctx, db.endsQuery(liveVideoID), &n, &h.first, &h.last)
 		if err != nil {
 			return h, err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"strings"
 	"time"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
@@ -12,9 +11,6 @@ import (
 	"barrage/persistence"
 	"barrage/persistence/records"
 )
-
-// readColumns are what a comment is read from, in the order of scanComment.
-const readColumns = "comment_id, user_id, user_name, message, parent_id, created_at_ms, deleted"
 
 // stored is a row of the comments table: of each comment the one that counts.
 type stored struct {
@@ -154,29 +150,14 @@ func before(r persistence.Range) uint64 {
 	return r.Before
 }
 
-// page reads the first rows of a window, in the order that the range asks for.
+// page reads the first rows of a window.
 func (db *DB) page(ctx context.Context, table, liveVideoID string, r persistence.Range, w window) ([]stored, error) {
-	order, key := "ASC", "live_video_id %[1]s, comment_id %[1]s"
-	if r.Desc {
-		order = "DESC"
-	}
-	where := []string{"live_video_id = ?", "comment_id > ?", "comment_id < ?"}
-	args := []any{liveVideoID, w.after, w.before}
-	if table == repliesTable {
-		where = append(where, "parent_id = ?")
-		args = append(args, r.Parent)
-		key = "live_video_id %[1]s, parent_id %[1]s, comment_id %[1]s"
-	}
-	// Of a comment's rows, the one that takes it back is first.
-	query := fmt.Sprintf("SELECT "+readColumns+" FROM %s WHERE %s ORDER BY "+fmt.Sprintf(key, order)+
-		", deleted DESC LIMIT 1 BY comment_id LIMIT %d", db.table(table), strings.Join(where, " AND "), r.Limit)
-	return db.rows(ctx, r.Limit, query, args...)
+	return db.rows(ctx, r.Limit, db.pageQuery(table, liveVideoID, r, w))
 }
 
 // Comment answers one comment, or persistence.ErrNotFound.
 func (db *DB) Comment(ctx context.Context, liveVideoID string, id uint64) (*records.Comment, error) {
-	rows, err := db.rows(ctx, 1, "SELECT "+readColumns+" FROM "+db.table(commentsTable)+
-		" WHERE live_video_id = ? AND comment_id = ? ORDER BY deleted DESC LIMIT 1", liveVideoID, id)
+	rows, err := db.rows(ctx, 1, db.commentQuery(liveVideoID, id))
 	if err != nil {
 		return nil, err
 	}
@@ -195,12 +176,11 @@ func (db *DB) Count(ctx context.Context, liveVideoID string, before uint64) (uin
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.InsertTimeout)
 	defer cancel()
+	q := db.countQuery(liveVideoID, before)
 	var posted, deleted uint64
 	err := db.anyServer(ctx, func(s server) error {
 		ctx := driver.Context(ctx, driver.WithSettings(readSettings))
-		// Of a comment that was taken back, the row that did it may be all there is.
-		return s.conn.QueryRow(ctx, "SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1) FROM "+
-			db.table(commentsTable)+" WHERE live_video_id = ? AND comment_id < ?", liveVideoID, before).Scan(&posted, &deleted)
+		return s.conn.QueryRow(ctx, q.text, q.args...).Scan(&posted, &deleted)
 	})
 	if err != nil {
 		return 0, unavailable(err)
@@ -211,28 +191,31 @@ func (db *DB) Count(ctx context.Context, liveVideoID string, before uint64) (uin
 // Empty says whether there is no comment at all.
 func (db *DB) Empty(ctx context.Context) (bool, error) {
 	var n uint64
-	err := db.query(ctx, func(ctx context.Context, s server) error {
-		return s.conn.QueryRow(ctx, "SELECT count() FROM (SELECT comment_id FROM "+db.table(commentsTable)+" LIMIT 1)").Scan(&n)
-	})
+	err := db.row(ctx, db.someQuery(), &n)
 	return n == 0, err
 }
 
-// anyComment answers a comment, of whatever live video.
+// anyComment answers a comment, of whatever live video; sql.ErrNoRows if there
+// is none.
 func (db *DB) anyComment(ctx context.Context) (*records.Comment, error) {
 	c := new(records.Comment)
-	err := db.query(ctx, func(ctx context.Context, s server) error {
-		return s.conn.QueryRow(ctx, "SELECT live_video_id, "+readColumns+" FROM "+db.table(commentsTable)+" WHERE deleted = 0 LIMIT 1").
-			Scan(&c.LiveVideoId, &c.Id, &c.UserId, &c.UserName, &c.Message, &c.ParentId, &c.CreatedAtMs, new(uint8))
-	})
+	err := db.row(ctx, db.anyQuery(), &c.LiveVideoId, &c.Id, &c.UserId, &c.UserName, &c.Message, &c.ParentId, &c.CreatedAtMs, new(uint8))
 	return c, err
 }
 
+// row runs a query for one row.
+func (db *DB) row(ctx context.Context, q query, into ...any) error {
+	return db.ask(ctx, func(ctx context.Context, s server) error {
+		return s.conn.QueryRow(ctx, q.text, q.args...).Scan(into...)
+	})
+}
+
 // rows runs a query for comments.
-func (db *DB) rows(ctx context.Context, limit int, query string, args ...any) ([]stored, error) {
+func (db *DB) rows(ctx context.Context, limit int, q query) ([]stored, error) {
 	var result []stored
-	err := db.query(ctx, func(ctx context.Context, s server) error {
+	err := db.ask(ctx, func(ctx context.Context, s server) error {
 		result = make([]stored, 0, limit)
-		rows, err := s.conn.Query(ctx, query, args...)
+		rows, err := s.conn.Query(ctx, q.text, q.args...)
 		if err != nil {
 			return err
 		}

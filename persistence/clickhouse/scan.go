@@ -72,10 +72,10 @@ func (db *DB) scanVideo(ctx context.Context, video string, r persistence.Range, 
 
 // videosAfter lists the next live videos that have comments.
 func (db *DB) videosAfter(ctx context.Context, video string) (videos []string, err error) {
-	err = db.query(ctx, func(ctx context.Context, s server) error {
+	q := db.videosQuery(video, scanVideos)
+	err = db.ask(ctx, func(ctx context.Context, s server) error {
 		videos = nil
-		rows, err := s.conn.Query(ctx, "SELECT DISTINCT live_video_id FROM "+db.table(commentsTable)+
-			" WHERE live_video_id > ? ORDER BY live_video_id LIMIT ?", video, scanVideos)
+		rows, err := s.conn.Query(ctx, q.text, q.args...)
 		if err != nil {
 			return err
 		}
