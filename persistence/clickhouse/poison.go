@@ -3,15 +3,11 @@ package clickhouse
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"barrage/persistence"
 	"barrage/persistence/clickhouse/schema"
@@ -174,36 +170,4 @@ func (w *Writer) insertEntries(ctx context.Context, f schema.Features, entries [
 		b.add(e.Record)
 	}
 	return w.db.insert(ctx, w.db.server(), f, &b, "")
-}
-
-// SetAsideFile is where records are that ClickHouse refuses, in the writer's
-// folder: JSON lines of {"lsn","error","record"}.
-const SetAsideFile = "set-aside.jsonl"
-
-// setAside writes a record into the file.
-func (w *Writer) setAside(e persistence.Entry, cause error) (err error) {
-	path := filepath.Join(w.cfg.Dir, SetAsideFile)
-	record, err := protojson.Marshal(e.Record)
-	if err != nil {
-		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
-	}
-	line, err := json.Marshal(struct {
-		LSN    persistence.LSN `json:"lsn"`
-		Error  string          `json:"error"`
-		Record json.RawMessage `json:"record"`
-	}{e.LSN, cause.Error(), record})
-	if err != nil {
-		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
-	}
-	f, err := os.OpenFile(filepath.Clean(path), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
-	}
-	_, err = f.Write(append(line, '\n'))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return fmt.Errorf("setting record %d aside: %w", e.LSN, err)
-	}
-	w.db.cfg.Logger.Error("clickhouse: a record is refused and was set aside; the rest goes on", "lsn", e.LSN, "file", path, "error", cause)
-	w.db.cfg.Events.SetAside(1)
-	return nil
 }

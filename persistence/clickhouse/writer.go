@@ -32,6 +32,7 @@ type Writer struct {
 
 	applied    atomic.Uint64
 	insertedID atomic.Uint64
+	missing    missing
 
 	// Of the one caller of Apply and Sync.
 	saved    checkpoint
@@ -56,6 +57,9 @@ func NewWriter(cfg WriterConfig) (*Writer, error) {
 		saved.Inserted = cfg.Begin
 	}
 	w := &Writer{cfg: cfg, db: cfg.DB, saved: saved}
+	if err := w.missing.load(cfg.Dir, cfg.DB.cfg.Logger); err != nil {
+		return nil, err
+	}
 	w.applied.Store(uint64(saved.Inserted))
 	w.insertedID.Store(saved.InsertedID)
 	return w, nil

@@ -150,3 +150,57 @@ func TestBeforeAServerWasReachedHistoryIsNotAtHand(t *testing.T) {
 		t.Error("prepared")
 	}
 }
+
+func TestWhatIsRefusedIsSetAsideAndKnownAfterwards(t *testing.T) {
+	ch := servers.StartClickHouse(t, servers.ClickHouseOptions{})
+	db, dir := open(t, ch), t.TempDir()
+	w := newWriter(t, db, dir)
+	now := time.Now()
+	ch.Exec(t, "ALTER TABLE barrage.comments ADD COLUMN poison UInt8 MATERIALIZED throwIf(message = 'poison')")
+	var all []persistence.Entry
+	bad := map[uint64]bool{idAt(now, 3): true, idAt(now, 77): true}
+	for n := uint64(1); n <= 100; n++ {
+		c := comment("v", idAt(now, n), 0)
+		if bad[c.Id] {
+			c.Message = "poison"
+		}
+		all = append(all, entries(persistence.LSN(n), posted(c))...)
+	}
+	for attempt := 1; ; attempt++ {
+		err := w.Apply(t.Context(), all)
+		if err == nil {
+			break
+		}
+		if attempt > 10 {
+			t.Fatal(err)
+		}
+	}
+	if n := ch.Number(t, "SELECT count() FROM barrage.visible_comments"); n != 98 || w.AppliedLSN() != 100 {
+		t.Errorf("%d rows, applied %d", n, w.AppliedLSN())
+	}
+	check := func(w *clickhouse.Writer, want int) {
+		t.Helper()
+		aside := w.SetAside()["v"]
+		if len(aside) != want || want >= 2 && (!bad[aside[0]] || !bad[aside[1]]) {
+			t.Errorf("set aside: %v", aside)
+		}
+	}
+	check(w, 2)
+	file := filepath.Join(dir, clickhouse.SetAsideFile)
+	text, err := os.ReadFile(file)
+	if err != nil || strings.Count(string(text), "\n") != 2 || !strings.Contains(string(text), `"lsn":3`) {
+		t.Fatalf("%v in %s", err, text)
+	}
+	// A line that a crash tore is no obstacle, and the next is not lost in it.
+	if err := os.WriteFile(file, append(text, `{"lsn":`...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w = newWriter(t, db, dir)
+	check(w, 2)
+	c := comment("v", idAt(now, 200), 0)
+	c.Message = "poison"
+	bad[c.Id] = true
+	for attempt := 0; attempt < 10 && w.Apply(t.Context(), entries(101, posted(c))) != nil; attempt++ {
+	}
+	check(newWriter(t, db, dir), 3)
+}

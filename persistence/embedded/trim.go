@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -52,8 +53,9 @@ func (s *Store) Floor() uint64 { return s.floor.Load() }
 
 // Trim removes comments below an id, which the other store must have, and
 // marks of deletions up to a position, which it must know. Comments from
-// before Join stay.
-func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LSN) error {
+// before Join stay, and those to keep: some ids of some live videos, which the
+// other store does not have.
+func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LSN, keep map[string][]uint64) error {
 	if !s.gate.enter() {
 		return persistence.ErrClosed
 	}
@@ -71,7 +73,11 @@ func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LS
 	if err := b.Set(floorKey, be.AppendUint64(nil, floor), nil); err != nil {
 		return err
 	}
-	if err := s.trimComments(ctx, b, floor); err != nil {
+	kept := map[string][]uint64{}
+	for video, ids := range keep {
+		kept[string(appendVideo(nil, commentKind, video))] = slices.Sorted(slices.Values(ids))
+	}
+	if err := s.trimComments(ctx, b, floor, kept); err != nil {
 		return err
 	}
 	if err := s.trimDeletions(ctx, b, floor, deletions); err != nil {
@@ -84,8 +90,8 @@ func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LS
 }
 
 // trimComments removes a stretch of each live video that has one, and of its
-// replies.
-func (s *Store) trimComments(ctx context.Context, b *pebble.Batch, floor uint64) error {
+// replies. kept are rising ids, by what a live video's keys begin with.
+func (s *Store) trimComments(ctx context.Context, b *pebble.Batch, floor uint64, kept map[string][]uint64) error {
 	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{commentKind}, UpperBound: []byte{commentKind + 1}})
 	if err != nil {
 		return fmt.Errorf("embedded store: %w", err)
@@ -96,10 +102,16 @@ func (s *Store) trimComments(ctx context.Context, b *pebble.Batch, floor uint64)
 		n := len(prefix)
 		from := be.AppendUint64(prefix[:n:n], s.joined.Load())
 		if ok = it.SeekGE(from); ok && string(it.Key()[:len(it.Key())-8]) == string(prefix) && be.Uint64(it.Key()[n:]) < floor {
-			if err := b.DeleteRange(from, be.AppendUint64(prefix[:n:n], floor), nil); err != nil {
-				return err
+			for _, id := range append(slices.Clone(kept[string(prefix)]), floor) {
+				// Up to the next that stays, and on behind it.
+				if to := be.AppendUint64(prefix[:n:n], min(id, floor)); string(from) < string(to) {
+					if err := b.DeleteRange(from, to, nil); err != nil {
+						return err
+					}
+				}
+				from = be.AppendUint64(prefix[:n:n], max(be.Uint64(from[n:]), id+1))
 			}
-			if err := s.trimReplies(ctx, b, prefix, floor); err != nil {
+			if err := s.trimReplies(ctx, b, prefix, floor, kept[string(prefix)]); err != nil {
 				return err
 			}
 		}
@@ -109,7 +121,7 @@ func (s *Store) trimComments(ctx context.Context, b *pebble.Batch, floor uint64)
 }
 
 // trimReplies removes the index of the replies that are removed.
-func (s *Store) trimReplies(ctx context.Context, b *pebble.Batch, comments []byte, floor uint64) error {
+func (s *Store) trimReplies(ctx context.Context, b *pebble.Batch, comments []byte, floor uint64, kept []uint64) error {
 	prefix := append([]byte(nil), comments...)
 	prefix[0] = replyKind
 	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: prefix, UpperBound: append(append([]byte(nil), prefix...), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)})
@@ -119,7 +131,7 @@ func (s *Store) trimReplies(ctx context.Context, b *pebble.Batch, comments []byt
 	defer it.Close() //nolint:errcheck // the next call would fail, too
 	for ok := it.First(); ok; ok = it.Next() {
 		key := it.Key()
-		if id := be.Uint64(key[len(key)-8:]); id >= s.joined.Load() && id < floor {
+		if id := be.Uint64(key[len(key)-8:]); id >= s.joined.Load() && id < floor && !slices.Contains(kept, id) {
 			if err := b.Delete(key, nil); err != nil {
 				return err
 			}

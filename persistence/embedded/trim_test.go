@@ -45,7 +45,7 @@ func TestTrimRemovesWhatIsBelowTheFloorAndAboveTheJoin(t *testing.T) {
 		}
 	}
 	add(1, 50)
-	if err := s.Trim(ctx, 10, lsn); !errors.Is(err, ErrNotJoined) {
+	if err := s.Trim(ctx, 10, lsn, nil); !errors.Is(err, ErrNotJoined) {
 		t.Errorf("trimmed a store that is all there is: %v", err)
 	}
 	if err := s.Join(50); err != nil {
@@ -56,7 +56,7 @@ func TestTrimRemovesWhatIsBelowTheFloorAndAboveTheJoin(t *testing.T) {
 	}
 	add(50, 100)
 	for _, floor := range []uint64{60, 55, 61, 90} { // 55: nothing
-		if err := s.Trim(ctx, floor, lsn); err != nil {
+		if err := s.Trim(ctx, floor, lsn, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -91,7 +91,7 @@ func TestADeletionOfATrimmedCommentCountsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	apply(t, s, entries(1, posted("v", 20, 0), posted("v", 21, 0), posted("v", 30, 0)))
-	if err := s.Trim(ctx, 30, 3); err != nil {
+	if err := s.Trim(ctx, 30, 3, nil); err != nil {
 		t.Fatal(err)
 	}
 	apply(t, s, entries(4, deleted("v", 20), deleted("v", 20), deleted("v", 5))) // 5: from before, not counted here
@@ -108,7 +108,7 @@ func TestADeletionOfATrimmedCommentCountsOnce(t *testing.T) {
 		upTo  persistence.LSN
 		want  int
 	}{{31, 4, 1}, {32, 6, 0}} {
-		if err := s.Trim(ctx, step.floor, step.upTo); err != nil {
+		if err := s.Trim(ctx, step.floor, step.upTo, nil); err != nil {
 			t.Fatal(err)
 		}
 		if gone, err := s.Deleted(ctx, "v", 1, 100); err != nil || len(gone) > step.want+1 {
@@ -129,7 +129,7 @@ func TestWhatWasTrimmedStaysSoAfterACrash(t *testing.T) {
 	for id := uint64(5); id < 50; id++ {
 		apply(t, s, entries(persistence.LSN(id-4), posted("v", id, 0)))
 	}
-	if err := s.Trim(ctx, 20, 45); err != nil {
+	if err := s.Trim(ctx, 20, 45, nil); err != nil {
 		t.Fatal(err)
 	}
 	crashed := open(t, Config{FS: fs.CrashClone(vfs.CrashCloneCfg{})})
@@ -144,5 +144,31 @@ func TestWhatWasTrimmedStaysSoAfterACrash(t *testing.T) {
 	}
 	if joined, err := crashed.Joined(); err != nil || !joined || crashed.CountedFrom() != 5 {
 		t.Errorf("the join is lost: %v %v %d", joined, err, crashed.CountedFrom())
+	}
+}
+
+func TestWhatAnotherStoreDoesNotHaveIsKept(t *testing.T) {
+	s := open(t, Config{})
+	if err := s.Join(0); err != nil {
+		t.Fatal(err)
+	}
+	for id := uint64(1); id <= 50; id++ {
+		apply(t, s, entries(persistence.LSN(2*id-1), posted("v", id, id/2*(id%2)), posted("w", id, 0)))
+	}
+	keep := map[string][]uint64{"v": {31, 7, 8, 45}, "x": {1}}
+	for _, floor := range []uint64{5, 8, 20, 40} {
+		if err := s.Trim(ctx, floor, 100, keep); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rest := []uint64{40, 41, 42, 43, 44, 45, 46, 47, 48, 49, 50}
+	if got, want := visibleIDs(t, s, "v", 0), append([]uint64{7, 8, 31}, rest...); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := visibleIDs(t, s, "w", 0); !slices.Equal(got, rest) {
+		t.Errorf("%v", got)
+	}
+	if got := visibleIDs(t, s, "v", 15); !slices.Equal(got, []uint64{31}) {
+		t.Errorf("replies %v", got)
 	}
 }

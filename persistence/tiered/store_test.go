@@ -195,7 +195,7 @@ func (w *world) trim() {
 			break
 		}
 	}
-	if err := w.local.Trim(context.Background(), floor, persistence.LSN(w.inserted)); err != nil {
+	if err := w.local.Trim(context.Background(), floor, persistence.LSN(w.inserted), nil); err != nil {
 		w.t.Fatal(err)
 	}
 }

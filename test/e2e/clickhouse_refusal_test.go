@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,4 +120,33 @@ func TestServerThatRefusesEverythingHasNothingSetAside(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(n.Data, "clickhouse", "set-aside.jsonl")); err == nil {
 		t.Error("there is a file of records that were set aside")
 	}
+}
+
+// TestRefusedRecordStaysVisible: ClickHouse does not have it, so the node keeps
+// it when it lets go of what ClickHouse has.
+func TestRefusedRecordStaysVisible(t *testing.T) {
+	ch := clickHouse(t)
+	n := harness.Start(t, keptIn(ch.Addr()), littleHere)
+	ops := n.User("ops", "admin")
+	all := postMany(t, ops, "room", 5)
+	caughtUp(t, n)
+	poison(t, ch, "message = 'poison'")
+	all = append(all, post(t, ops, "room", "poison"))
+	waitForLog(t, n, "level=ERROR", "set aside")
+	all = append(all, postMany(t, ops, "room", 5)...)
+	caughtUp(t, n)
+	ch.Kill()
+	eventually(t, func() error {
+		n.Restart() // until it has let go of what it can
+		during(t, time.Second)
+		return expectNotNow(do(t, ops, http.MethodGet, "/comments/room", nil, nil))
+	})
+	ch.Start()
+	eventually(t, func() error {
+		got, err := ops.All(t.Context(), "room")
+		if err == nil && messages(got) != messages(all) {
+			err = fmt.Errorf("%s, want %s", messages(got), messages(all))
+		}
+		return err
+	})
 }

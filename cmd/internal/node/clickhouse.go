@@ -221,7 +221,7 @@ func (a *archive) trim(ctx context.Context) {
 	if time.Since(a.appliedAt) > 2*clickhouse.AheadTime {
 		a.settled, a.applied, a.appliedAt = a.applied, applied, time.Now()
 	}
-	if err := a.node.store.Trim(ctx, floor, a.settled); err != nil && ctx.Err() == nil {
+	if err := a.node.store.Trim(ctx, floor, a.settled, a.writer.SetAside()); err != nil && ctx.Err() == nil {
 		a.node.log.Warn("trimming the embedded store", "error", err)
 	}
 }
