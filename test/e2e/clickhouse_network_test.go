@@ -29,6 +29,23 @@ func TestClickHouseThatAnswersTooLateLosesAndDoublesNothing(t *testing.T) {
 	l.check(ch)
 }
 
+// TestClickHouseTenSecondsLateHoldsUpNobody: within the usual time limits
+// inserts succeed late, and pages are given up.
+func TestClickHouseTenSecondsLateHoldsUpNobody(t *testing.T) {
+	ch := clickHouse(t)
+	p := servers.StartProxy(t, ch.Addr())
+	n := harness.Start(t, keptIn(p.Addr()))
+	l := startLoad(t, n, "a", "b")
+	during(t, 500*time.Millisecond)
+	p.SetDelay(10 * time.Second)
+	during(t, 12*time.Second)
+	if got, err := n.Anyone().Page(t.Context(), "a", "pageSize=100"); err != nil || len(got.Comments) != 100 {
+		t.Errorf("meanwhile the first page has %d comments, %v", len(got.Comments), err)
+	}
+	p.SetDelay(0)
+	l.check(ch)
+}
+
 func TestConnectionsResetInTheMiddleOfBatchesLoseAndDoubleNothing(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
