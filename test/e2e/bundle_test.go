@@ -63,38 +63,48 @@ func TestSeveralLiveVideosOverOneStreamResumeWhole(t *testing.T) {
 	for _, encoding := range []string{"identity", "gzip"} {
 		header := harness.Header("Accept-Encoding", encoding)
 		want := map[string][]harness.Comment{}
+		a, b, c := "a-"+encoding, "b-"+encoding, "c-"+encoding // where nobody was before
+		videos := "videos=" + a + "," + b + "," + c
 		say := func(video string) {
 			want[video] = append(want[video], post(t, ops, video, fmt.Sprint(len(want[video]))))
 		}
 		expect := func(when string, got map[string][]harness.Comment) {
 			t.Helper()
-			for _, video := range []string{"a", "b", "c"} {
+			for _, video := range []string{a, b, c} {
 				if messages(got[video]) != messages(want[video]) {
 					t.Errorf("%s %s: %s got %q, want %q", encoding, when, video, messages(got[video]), messages(want[video]))
 				}
 			}
 			clear(want)
 		}
-		s := openBundle(t, n, "videos=a,b,c", header)
+		s := openBundle(t, n, videos, header)
+		for _, room := range []string{a, b, c} { // the stream's head is there before its viewer
+			eventually(t, func() error {
+				if v := video(t, ops, room); v.Viewers != 1 {
+					return fmt.Errorf("%s has %d viewers", room, v.Viewers)
+				}
+				return nil
+			})
+		}
 		for i := range 30 {
-			say([]string{"a", "b", "c"}[i%3])
+			say([]string{a, b, c}[i%3])
 		}
 		got, last := readBundle(t, s, 30)
 		expect("live", got)
 		s.Close()
 		for _, when := range []string{"while away", "over a crash"} {
 			for range 5 {
-				say("a")
+				say(a)
 			}
-			say("c") // nothing in b
+			say(c) // nothing in b
 			if when == "over a crash" {
 				n.Kill()
 				n.Start()
 				ops = n.User("ops", "admin")
 			}
 			header.Set("Last-Event-ID", last)
-			s = openBundle(t, n, "videos=a,b,c", header)
-			say("b")
+			s = openBundle(t, n, videos, header)
+			say(b)
 			got, last = readBundle(t, s, 7)
 			expect(when, got)
 			s.Close()

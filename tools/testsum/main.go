@@ -103,6 +103,7 @@ func (s *summary) end(e event, id string) {
 	if e.Test == "" {
 		switch {
 		case e.Action == "fail":
+			s.unended(e.Package)
 			fmt.Fprint(s.out, output)
 			fmt.Fprintf(s.out, "FAIL %s %.1fs\n", e.Package, e.Elapsed)
 			if !s.failedIn[e.Package] { // it did not build, or ended before its tests
@@ -123,6 +124,16 @@ func (s *summary) end(e event, id string) {
 	case "skip":
 		s.skipped++
 		fmt.Fprintf(s.out, "skipped %s %s", e.Package, output)
+	}
+}
+
+// unended prints what the tests of a package wrote that never came to an end:
+// one of them is why the package failed.
+func (s *summary) unended(pkg string) {
+	for id, output := range s.outputs {
+		if test, ok := strings.CutPrefix(id, pkg+" "); ok && test != "" {
+			fmt.Fprintf(s.out, "never ended: %s\n%s", test, output)
+		}
 	}
 }
 
