@@ -86,6 +86,7 @@ type (
 	}
 	reload    struct{}
 	recount   struct{}
+	countLate struct{}
 	idleTimer struct{}
 )
 
@@ -112,6 +113,9 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 		l.onCounted(m)
 	case recount:
 		l.countElsewhere()
+	case countLate:
+		l.counted = true
+		l.answerCounting()
 	case *durable:
 		l.onDurable(m)
 	case viewersTimer:
@@ -208,11 +212,17 @@ func (l *liveVideo) onLoaded(m *loadedRoom) {
 	}
 }
 
-// recountAfter is the pause before another store is asked again to count.
-const recountAfter = 15 * time.Second
+const (
+	// recountAfter is the pause before another store is asked again to count.
+	recountAfter = 15 * time.Second
+	// countPatience is how long who asks waits for that. Then they are told
+	// what is known here: a post may wait for it, too (videos.autocreate).
+	countPatience = time.Second
+)
 
 // countElsewhere has the comments counted that are in another store only.
 func (l *liveVideo) countElsewhere() {
+	l.node.after(countPatience, l.self, countLate{})
 	l.node.async(func(ctx context.Context) {
 		n, err := l.node.store.CountElsewhere(ctx, l.id)
 		l.node.root.Send(l.self, &countedElsewhere{n, err})
