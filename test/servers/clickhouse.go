@@ -164,7 +164,7 @@ func (c *ClickHouse) Stop() {
 // Pause stops the process from doing anything; its connections stay open.
 func (c *ClickHouse) Pause() {
 	c.process.t.Helper()
-	c.process.signal(syscall.SIGSTOP)
+	c.process.pause()
 }
 
 // Resume ends a pause.

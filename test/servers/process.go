@@ -1,9 +1,12 @@
 package servers
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -119,6 +122,32 @@ func (p *process) signal(s syscall.Signal) {
 	if err := p.cmd.Process.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		p.t.Fatalf("%s to %s: %v", s, p.name, err)
 	}
+}
+
+// pause stops the process and returns when all of its threads stand still: the
+// signal alone lets some of them finish what they do.
+func (p *process) pause() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	for began := time.Now(); !p.stopped(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > Patience {
+			p.t.Fatalf("%s does not stand still", p.name)
+		}
+	}
+}
+
+// stopped says whether all threads are stopped, or there is no process any
+// more.
+func (p *process) stopped() bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+	for _, thread := range threads {
+		stat, err := os.ReadFile(thread)
+		// The state is behind the name, which is in parentheses.
+		if _, state, ok := strings.Cut(string(stat[bytes.LastIndexByte(stat, ')')+1:]), " "); err == nil && ok && state[0] != 'T' {
+			return false
+		}
+	}
+	return true
 }
 
 // cleanUp is the end of the test.
