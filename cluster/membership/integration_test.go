@@ -1,0 +1,471 @@
+package membership
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"barrage/test/servers"
+)
+
+// realFailure is the failure timeout with a real Consul: others use the
+// machine too.
+const realFailure = 2 * time.Second
+
+func joinReal(t *testing.T, s *servers.Consul, i int, change ...func(*Config)) *node {
+	t.Helper()
+	n := &node{t: t}
+	config := settings(n, i)
+	config.FailureTimeout, config.hold = realFailure, n.hold
+	config.Consul = ConsulConfig{Address: s.Addr(), Token: s.Token(), CAFile: s.CAFile()}
+	config.Log = newLog(t.Output()).With("n", i)
+	for _, f := range change {
+		f(&config)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), servers.Patience)
+	defer cancel()
+	c, err := Join(ctx, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Consul = c
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		_ = n.Leave(ctx) // Consul may be gone
+	})
+	return n
+}
+
+func (n *node) willSee(want string) time.Duration {
+	n.t.Helper()
+	return within(n.t, servers.Patience, want+" are members", func() bool { return who(n.View()) == want })
+}
+
+func threeReal(t *testing.T, o servers.ConsulOptions) (*servers.Consul, []*node) {
+	t.Helper()
+	s := servers.StartConsul(t, o)
+	var all []*node
+	for i := range 3 {
+		all = append(all, joinReal(t, s, i+1))
+	}
+	for _, n := range all {
+		n.willSee("n1 n2 n3")
+	}
+	time.Sleep(realFailure) // until all have settled
+	return s, all
+}
+
+// ask is Consul's own answer.
+func ask(t *testing.T, s *servers.Consul, path string, answer any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL()+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("X-Consul-Token", s.Token())
+	res, err := s.HTTPClient().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+}
+
+func TestConsulShowsTheMembersAndTheirHTTP(t *testing.T) {
+	s, all := threeReal(t, servers.ConsulOptions{})
+	var shown []struct {
+		Service struct {
+			ID, Address string
+			Port        int
+			Tags        []string
+		}
+	}
+	ask(t, s, "/v1/health/service/barrage?passing", &shown)
+	if len(shown) != 3 {
+		t.Errorf("%+v", shown)
+	}
+	within(t, servers.Patience, "the HTTP addresses pass", func() bool {
+		ask(t, s, "/v1/health/service/barrage-http?passing", &shown)
+		return len(shown) == 3
+	})
+	for _, i := range shown {
+		id := strings.TrimSuffix(i.Service.ID, "-http")
+		if m, ok := all[0].View().Find(id); !ok || m.HTTP != fmt.Sprintf("%s:%d", i.Service.Address, i.Service.Port) || i.Service.Tags[0] != m.Name {
+			t.Errorf("%+v", i)
+		}
+	}
+	for _, n := range all {
+		if n.View().Revision != all[0].View().Revision {
+			t.Errorf("revisions %d and %d", n.View().Revision, all[0].View().Revision)
+		}
+	}
+	all[0].freeze()
+	within(t, servers.Patience, "its HTTP address is gone with it", func() bool {
+		ask(t, s, "/v1/health/service/barrage-http?passing", &shown)
+		return len(shown) == 2
+	})
+	all[0].thaw()
+	all[1].willSee("n1 n2 n3")
+	all[0].leave()
+	ask(t, s, "/v1/health/service/barrage-http", &shown)
+	if len(shown) != 2 {
+		t.Errorf("%+v", shown)
+	}
+}
+
+func TestLeavingIsSeenAtOnce(t *testing.T) {
+	_, all := threeReal(t, servers.ConsulOptions{})
+	began := time.Now()
+	all[0].leave()
+	all[1].willSee("n2 n3")
+	all[2].willSee("n2 n3")
+	took := time.Since(began)
+	t.Logf("after %s", took)
+	// Who is gone without having said so is waited for.
+	if grace := (Config{FailureTimeout: realFailure}).grace(); took >= grace {
+		t.Errorf("after %s: it was taken for missing", took)
+	}
+}
+
+func TestAStopIsSeenAndEndsWithANewID(t *testing.T) {
+	_, all := threeReal(t, servers.ConsulOptions{})
+	n, before := all[0], all[0].Self().ID
+	n.freeze()
+	t.Logf("gone after %s", all[1].willSee("n2 n3"))
+	all[2].willSee("n2 n3")
+	if n.Sure() {
+		t.Error("it is sure")
+	}
+	thawed := time.Now()
+	n.thaw()
+	within(t, servers.Patience, "it is sure", n.Sure)
+	if _, ok := n.View().Find(before); ok && n.Stats().LastContact.After(thawed) {
+		t.Error("it is sure of being what it was")
+	}
+	for _, m := range all {
+		m.willSee("n1 n2 n3")
+	}
+	if n.Self().ID == before {
+		t.Error("it has no new ID")
+	}
+}
+
+func TestARealAbsenceOfConsulsChangesNothing(t *testing.T) {
+	for name, absence := range map[string]func(s *servers.Consul){
+		"restart": func(s *servers.Consul) { s.Kill(); s.Start() },
+		"long restart": func(s *servers.Consul) {
+			s.Kill()
+			time.Sleep(3 * realFailure)
+			s.Start()
+		},
+		"orderly restart": func(s *servers.Consul) { s.Stop(); s.Start() },
+		"state lost":      func(s *servers.Consul) { s.Kill(); s.LoseState(); s.Start() },
+		"state lost for long": func(s *servers.Consul) {
+			s.Stop()
+			time.Sleep(3 * realFailure)
+			s.LoseState()
+			s.Start()
+		},
+		"pause": func(s *servers.Consul) {
+			s.Pause()
+			time.Sleep(3 * realFailure)
+			s.Resume()
+		},
+		"short pause": func(s *servers.Consul) {
+			s.Pause()
+			time.Sleep(realFailure)
+			s.Resume()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, all := threeReal(t, servers.ConsulOptions{})
+			before, revision := ids(all[0].View()), all[0].View().Revision
+			views := len(all[2].seen())
+			stale := make(chan bool)
+			go func() {
+				found := false
+				for ended := time.After(realFailure * 5 / 2); ; {
+					select {
+					case <-time.After(10 * time.Millisecond):
+						found = found || !all[0].Fresh()
+					case <-ended:
+						stale <- found
+						return
+					}
+				}
+			}()
+			absence(s)
+			if found := <-stale; !found && (strings.Contains(name, "long") || name == "pause") {
+				t.Error("the view was called fresh all the time")
+			}
+			for _, n := range all {
+				within(t, servers.Patience, "it is fresh", n.Fresh)
+			}
+			time.Sleep(4 * realFailure)
+			unchanged(t, all, before, 0)
+			if len(all[2].seen()) != views {
+				t.Errorf("%d views and %d before", len(all[2].seen()), views)
+			}
+			all[0].leave()
+			all[1].willSee("n2 n3")
+			all[2].willSee("n2 n3")
+			within(t, servers.Patience, "both see the same later revision", func() bool {
+				got := all[1].View().Revision // there may be several on the way there
+				return got > revision && got == all[2].View().Revision
+			})
+			// Consul's own word is the same.
+			var shown []any
+			ask(t, s, "/v1/health/service/barrage?passing", &shown)
+			if len(shown) != 2 {
+				t.Errorf("Consul has %v", shown)
+			}
+		})
+	}
+}
+
+func TestJoiningWaitsForConsul(t *testing.T) {
+	s := servers.NewConsul(t, servers.ConsulOptions{})
+	joined := make(chan *node)
+	go func() {
+		n := &node{t: t}
+		config := settings(n, 1)
+		config.FailureTimeout, config.Consul.Address = realFailure, s.URL()
+		c, err := Join(t.Context(), config)
+		if err != nil {
+			t.Error(err)
+		}
+		n.Consul = c
+		joined <- n
+	}()
+	time.Sleep(500 * time.Millisecond)
+	s.Start()
+	n := <-joined
+	n.willSee("n1")
+	n.leave()
+}
+
+func TestATokenThatMayDoJustWhatIsNeeded(t *testing.T) {
+	s := servers.StartConsul(t, servers.ConsulOptions{ACL: true, TLS: true})
+	rules := `service_prefix "barrage" { policy = "write" } key_prefix "barrage/" { policy = "write" } node_prefix "" { policy = "read" }`
+	send := func(path string, body any) (answer map[string]any) {
+		t.Helper()
+		text, err := json.Marshal(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL()+path, strings.NewReader(string(text)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("X-Consul-Token", s.Token())
+		res, err := s.HTTPClient().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		text, _ = io.ReadAll(res.Body)
+		if err := json.Unmarshal(text, &answer); err != nil {
+			t.Fatalf("%s: %s", path, text)
+		}
+		return answer
+	}
+	send("/v1/acl/policy", map[string]string{"Name": "barrage", "Rules": rules})
+	token := send("/v1/acl/token", map[string]any{"Policies": []map[string]string{{"Name": "barrage"}}})["SecretID"].(string)
+	with := func(c *Config) { c.Consul.Token, c.Consul.Datacenter = token, "dc1" }
+	a, b := joinReal(t, s, 1, with), joinReal(t, s, 2, with)
+	a.willSee("n1 n2")
+	b.freeze()
+	a.willSee("n1")
+	b.thaw()
+	a.willSee("n1 n2")
+	b.leave()
+	a.willSee("n1")
+	a.leave()
+
+	// Without one, or without trust, nobody joins, and the log says why.
+	for name, c := range map[string]struct {
+		change func(*Config)
+		says   string
+	}{
+		"no token": {func(c *Config) { c.Consul.Token = "" }, "403"},
+		"no trust": {func(c *Config) { c.Consul.CAFile, c.Consul.Address = "", s.URL() }, "certificate"},
+	} {
+		log := &locked{}
+		config := settings(&node{}, 3)
+		config.FailureTimeout, config.Log = realFailure, newLog(log)
+		config.Consul = ConsulConfig{Address: s.Addr(), Token: token, CAFile: s.CAFile()}
+		c.change(&config)
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		if _, err := Join(ctx, config); err == nil || !strings.Contains(log.String(), c.says) {
+			t.Errorf("%s: %v; it said %s", name, err, log.String())
+		}
+		cancel()
+	}
+}
+
+// report is what the program of the test below says of itself at a moment, on a
+// line: Sure, and before that what it is, and since when.
+type report struct {
+	At      int64 // no later than the rest was found; Unix ns
+	Heard   int64 // the last answer of Consul's; Unix ns
+	ID      string
+	Member  bool // by its view
+	Halts   uint64
+	Sure    bool
+	stopped bool // the program has ended
+}
+
+// A process that is stopped by a signal is what freeze only resembles.
+func TestAStoppedProcessIsNotSureWhenItGoesOn(t *testing.T) {
+	s := servers.StartConsul(t, servers.ConsulOptions{})
+	peer := joinReal(t, s, 1)
+	reports, signal := startMember(t, s)
+	peer.willSee("n1 n2")
+	first := (<-reports).At
+	until(t, reports, "it has been sure for a while", func(r report) bool {
+		return r.Sure && r.Member && time.Duration(r.At-first) > realFailure
+	})
+	signal(syscall.SIGSTOP)
+	peer.willSee("n1")
+	// All that peer has ever seen of it has ended.
+	ended := map[string]bool{}
+	for _, v := range peer.seen() {
+		for _, m := range v.Members {
+			ended[m.ID] = ended[m.ID] || m.Node == "n2"
+		}
+	}
+	resumed := time.Now().UnixNano()
+	signal(syscall.SIGCONT)
+	again := until(t, reports, "it is a member again", func(r report) bool {
+		// What was found before the stop may come now.
+		if r.At < resumed || !r.Sure || !r.Member {
+			return false
+		}
+		if !ended[r.ID] {
+			return true
+		}
+		// A Consul that is too slow to answer can't be waited for.
+		if r.Heard > resumed || time.Duration(r.At-resumed) < realFailure {
+			t.Errorf("it is sure of its former membership: %+v", r)
+		}
+		return false
+	})
+	if again.Halts == 0 {
+		t.Error("it has noticed nothing")
+	}
+	peer.willSee("n1 n2")
+}
+
+// startMember starts the program of TestMain. Its reports come as they are
+// found, and must be read.
+func startMember(t *testing.T, s *servers.Consul) (<-chan report, func(os.Signal)) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0]) //nolint:gosec // this very program
+	cmd.Env = append(os.Environ(), envMember+"="+s.Addr())
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	reports, ended := make(chan report), make(chan struct{})
+	t.Cleanup(func() {
+		close(ended)
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	go func() {
+		lines := json.NewDecoder(out)
+		for {
+			var r report
+			r.stopped = lines.Decode(&r) != nil
+			select {
+			case reports <- r:
+			case <-ended:
+				return
+			}
+		}
+	}()
+	return reports, func(signal os.Signal) {
+		t.Helper()
+		if err := cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// until reads reports until one is as wanted, and gives it.
+func until(t *testing.T, reports <-chan report, what string, wanted func(report) bool) report {
+	t.Helper()
+	for deadline := time.After(servers.Patience); ; {
+		select {
+		case r := <-reports:
+			if r.stopped {
+				t.Fatal("the process ended")
+			}
+			if wanted(r) {
+				return r
+			}
+		case <-deadline:
+			t.Fatalf("not within %s: %s", servers.Patience, what)
+		}
+	}
+}
+
+// TestMain is the program of the test above, too.
+func TestMain(m *testing.M) {
+	address := os.Getenv(envMember)
+	if address == "" {
+		os.Exit(m.Run())
+	}
+	config := settings(&node{}, 2)
+	config.FailureTimeout, config.Consul.Address = realFailure, address
+	c, err := Join(context.Background(), config)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	out := json.NewEncoder(os.Stdout)
+	for {
+		// In this order: what is read before Sure was true at that time.
+		r := report{At: time.Now().UnixNano(), ID: c.Self().ID}
+		_, r.Member = c.View().Find(r.ID)
+		stats := c.Stats()
+		r.Heard, r.Halts = stats.LastContact.UnixNano(), stats.Halts
+		r.Sure = c.Sure()
+		if err := out.Encode(r); err != nil {
+			os.Exit(1) // the test has ended
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// envMember has the program be a member, of the Consul at this address.
+const envMember = "BARRAGE_TEST_MEMBER"
+
+func TestEverythingEndsWithLeave(t *testing.T) {
+	s := servers.StartConsul(t, servers.ConsulOptions{})
+	goroutines := func() string {
+		var text strings.Builder
+		_ = lookupGoroutines(&text)
+		return text.String()
+	}
+	joinReal(t, s, 1).leave()
+	within(t, 5*time.Second, "no goroutine is left", func() bool { return !strings.Contains(goroutines(), "membership.(*") })
+	if t.Failed() {
+		t.Log(goroutines())
+	}
+}
