@@ -64,6 +64,8 @@ type Range struct {
 	Limit  int    // at most so many comments
 	Desc   bool   // newest first; otherwise oldest first
 	Parent uint64 // only replies to this comment; 0: all comments
+	// IDsOnly: of the comments, only the ids are wanted. A store may give more.
+	IDsOnly bool
 }
 
 // Target is where a Pump moves the journal's records to. There is one caller
@@ -78,6 +80,14 @@ type Target interface {
 	// Sync makes everything applied so far survive a crash and returns the
 	// position up to which the journal is no longer needed.
 	Sync(ctx context.Context) (LSN, error)
+}
+
+// KnownVideo is a live video of which a store knows.
+type KnownVideo struct {
+	LiveVideoID string
+	Totals      *records.VideoTotals
+	Room        *records.Room
+	Reactions   map[string]uint64 // to the live video itself
 }
 
 // Store keeps history. All methods may be called from any goroutine, except
@@ -99,6 +109,28 @@ type Store interface {
 	// KeptAnswer answers what a key was first answered with, or ErrNotFound if
 	// it was not used for at least IdempotencyKeyRetention.
 	KeptAnswer(ctx context.Context, liveVideoID, userID, key string) (*records.KeptAnswer, error)
+	// ReplyCounts answers how many replies comments have, of those with ids
+	// below before (0: all), without those that have none. It reads once for all
+	// of them. With ErrIncomplete, some replies are not counted.
+	ReplyCounts(ctx context.Context, liveVideoID string, parents []uint64, before uint64) (map[uint64]uint64, error)
+	// Room answers what is set for a live video, as far as this node knows; an
+	// empty one if nothing is. The caller may change it. Mutes that are over and
+	// comments that wait no more are in it for a while (TidyRoom).
+	Room(ctx context.Context, liveVideoID string) (*records.Room, error)
+	// ReactionSlots answers what sessions have counted for a live video itself
+	// and for its comments, as far as this node knows: those for the live video
+	// first, then up to limit of the newest comments', newest first. The slots
+	// of the last comment are complete, even if there are more.
+	ReactionSlots(ctx context.Context, liveVideoID string, limit int) ([]*records.ReactionSlot, error)
+	// Audit answers up to limit (at most MaxAudit) room events before a time (0:
+	// the newest), the newest first, and all others of the last one's
+	// millisecond: who goes on before that passes over none. With
+	// ErrIncomplete, events may be missing.
+	Audit(ctx context.Context, liveVideoID string, beforeMs int64, limit int) ([]*records.RoomEvent, error)
+	// Videos answers up to limit live videos that this node knows, by id, from
+	// the first one behind an id. Their rooms are without mutes and held
+	// comments.
+	Videos(ctx context.Context, behind string, limit int) ([]KnownVideo, error)
 	// MaxCommentID is the highest id of all live videos, 0 if there is none.
 	MaxCommentID(ctx context.Context) (uint64, error)
 	Close() error

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -30,6 +31,12 @@ func Secret(dir string) ([]byte, error) {
 		return nil, err
 	}
 	return ReadSecret(dir)
+}
+
+// SetSecret keeps another key than the one that was made here: that of the
+// cluster.
+func SetSecret(dir string, secret []byte) error {
+	return Replace(dir, secretName, append(slices.Clone(secret), '\n'))
 }
 
 // ReadSecret answers the key, and refuses one that other users could read. The

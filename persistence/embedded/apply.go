@@ -20,17 +20,13 @@ func (s *Store) Apply(ctx context.Context, entries []persistence.Entry) (err err
 	if err := s.health.err(); err != nil {
 		return err
 	}
-	a := applying{
-		Store:  s,
-		totals: make(map[string]*records.VideoTotals),
-		dirty:  make(map[string]struct{}),
-		lsn:    s.AppliedLSN(),
-		maxID:  s.maxID.Load(),
-	}
-	a.begin()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	a := s.applying()
 	defer func() {
 		if err != nil {
 			s.lastBucket = 0 // the batch that drops may be lost
+			clear(s.slots)   // and what is counted in them
 		}
 		_ = a.batch.Close() // lets go of memory only
 	}()
@@ -46,7 +42,7 @@ func (s *Store) Apply(ctx context.Context, entries []persistence.Entry) (err err
 			return fmt.Errorf("embedded store: applying record %d: %w", e.LSN, err)
 		}
 		a.lsn = e.LSN
-		if a.batch.Len() >= batchBytes {
+		if a.batch.Len() >= batchBytes || len(a.changedSlots) > maxPendingSlots {
 			if err := a.commit(); err != nil {
 				return err
 			}
@@ -68,6 +64,10 @@ type applying struct {
 	lsn    persistence.LSN                 // the last record in the batch
 	at     persistence.LSN                 // the record that is being added
 	maxID  uint64
+	// pending are the rows of rooms that the batch changes, by key.
+	pending map[string]proto.Message
+	// changedSlots are those of slots that the batch is to write.
+	changedSlots []*pendingSlot
 }
 
 // scratch is memory that is used again by each record.
@@ -76,17 +76,37 @@ type scratch struct {
 	comment    records.Comment // what is written of it
 	answered   records.Comment // what kept holds
 	kept       records.KeptAnswer
+	event      records.RoomEvent
+}
+
+func (s *Store) applying() *applying {
+	if s.slots == nil {
+		s.slots = make(map[slotID]*pendingSlot)
+	}
+	a := &applying{
+		Store:  s,
+		totals: make(map[string]*records.VideoTotals),
+		dirty:  make(map[string]struct{}),
+		lsn:    s.AppliedLSN(),
+		maxID:  s.maxID.Load(),
+	}
+	a.begin()
+	return a
 }
 
 func (a *applying) begin() {
 	a.batch = a.db.NewBatch()
 	clear(a.dirty)
+	clear(a.pending)
 }
 
 // commit makes the batch visible, together with the position it goes up to.
 func (a *applying) commit() error {
 	if a.lsn == a.AppliedLSN() && a.batch.Empty() {
 		return nil
+	}
+	if err := a.writeSlots(); err != nil {
+		return err
 	}
 	for video := range a.dirty {
 		if err := a.setProto(totalsKey(a.work.key[:0], video), a.totals[video]); err != nil {
@@ -122,6 +142,7 @@ func (a *applying) videoTotals(video string) (*records.VideoTotals, error) {
 		}
 		if !known {
 			t.CountedFrom = a.joined.Load()
+			a.dirty[video] = struct{}{} // known from now on
 		}
 		a.totals[video] = t
 	}
@@ -152,6 +173,9 @@ func (a *applying) dropOldBuckets() error {
 	// Up to the bucket before the previous one: one to spare for a clock that
 	// is set back a little.
 	if err := a.batch.DeleteRange(keptPrefix(nil, 0), keptPrefix(nil, now-2), nil); err != nil {
+		return err
+	}
+	if err := a.tidyRooms(a.cfg.Now()); err != nil {
 		return err
 	}
 	a.lastBucket = now

@@ -75,3 +75,57 @@ func BenchmarkPage(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkApplyReactions measures the records of reactions a second, of 20
+// sessions to 100 live videos: to the video itself, which is counted again and
+// again, and to ever other comments, of which each slot must be looked for.
+func BenchmarkApplyReactions(b *testing.B) {
+	for _, comments := range []uint64{1, 50} {
+		b.Run(fmt.Sprintf("comments=%d", comments), func(b *testing.B) {
+			s := open(b, Config{Dir: b.TempDir(), FS: vfs.Default})
+			const batch = 2000
+			lsn := persistence.LSN(0)
+			for n := 0; n < b.N; n += batch {
+				b.StopTimer()
+				rs := make([]*records.Record, batch)
+				for i := range rs {
+					k := uint64(n + i)
+					rs[i] = reaction(fmt.Sprint("video-", k%100), k/batch%comments, k/100%20+1, k+1)
+				}
+				es := entries(lsn+1, rs...)
+				lsn += batch
+				b.StartTimer()
+				apply(b, s, es)
+			}
+			b.ReportMetric(float64(lsn)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
+
+// BenchmarkReplyCounts measures the counts of a page of 50 comments, of which
+// five have 20 replies each.
+func BenchmarkReplyCounts(b *testing.B) {
+	s := open(b, Config{Dir: b.TempDir(), FS: vfs.Default})
+	var rs []*records.Record
+	for id := uint64(1); id <= 100_000; id++ {
+		parent := uint64(0)
+		if id%100 == 0 {
+			parent = id - id%2000 + 1
+		}
+		rs = append(rs, posted("v", id, parent))
+	}
+	apply(b, s, entries(1, rs...))
+	if _, err := s.Sync(ctx); err != nil {
+		b.Fatal(err)
+	}
+	parents := make([]uint64, 0, 50)
+	for i := range uint64(50) {
+		parents = append(parents, 200*i+1)
+	}
+	for b.Loop() {
+		counts, err := s.ReplyCounts(ctx, "v", parents, 0)
+		if err != nil || len(counts) != 5 {
+			b.Fatal(counts, err)
+		}
+	}
+}

@@ -7,15 +7,34 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"barrage/persistence"
+	"barrage/persistence/records"
 )
+
+// revise makes a record one of a cluster, perhaps: its owner's, with or without
+// a total, a copy, or one that comes late.
+func revise(rng *rand.Rand, r *records.Record, revision uint64) uint64 {
+	dice, total := rng.IntN(10), rng.IntN(600)-300
+	switch {
+	case dice < 5:
+		revision += 1 + rng.Uint64N(2)
+		revised(r, revision, total)
+	case dice < 7 && revision > 0:
+		revised(r, 1+rng.Uint64N(revision), total)
+		r.Copy = &records.Copy{Origin: "other", Session: 1, Seq: revision}
+	}
+	return revision
+}
 
 // history answers random but sensible records.
 func history(rng *rand.Rand, n int) []persistence.Entry {
 	videos := []string{"a", "b", "c"}
 	var all []persistence.Entry
-	id := uint64(0)
+	id, revision := uint64(0), uint64(0)
 	for len(all) < n {
 		lsn, video := persistence.LSN(len(all)+1), videos[rng.IntN(len(videos))]
+		if len(all) > 0 {
+			revision = revise(rng, all[len(all)-1].Record, revision)
+		}
 		switch dice := rng.IntN(20); {
 		case dice < 2 && id > 0:
 			all = append(all, entries(lsn, deleted(video, 1+rng.Uint64N(id)))...)

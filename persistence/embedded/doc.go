@@ -16,6 +16,13 @@
 //	                           of the deletion in the journal
 //	r video parent id          reply, empty
 //	t video                    records.VideoTotals
+//	o video                    records.Room, without mutes and held comments
+//	u video user               records.Mute
+//	h video id                 records.Held
+//	s video comment session    records.ReactionSlot, after the position of its
+//	                           last change; comment 0: the live video itself
+//	e video at event kind      records.RoomEvent, after its position; at: ms
+//	a video                    what another store has of the room was adopted
 //	k bucket(u32) digest(16)   records.KeptAnswer; bucket: creation time in
 //	                           steps of persistence.IdempotencyKeyRetention
 //	m name                     of the store itself
@@ -24,4 +31,16 @@
 // before and the one after (of a node whose clock is ahead), so it is found for
 // at least IdempotencyKeyRetention and at most twice that. Older buckets are
 // dropped as a range.
+//
+// # Rooms
+//
+// A record may change parts of a room, whatever else it says; that is in the
+// same batch (room.go). Each mute and held comment is a row, so that a change
+// costs what it changes: a record should have a few of them, and its encoded
+// form must stay below journal.MaxRecordBytes. How many a room may have, its
+// owner bounds. Mutes that are over and held comments that were resolved are
+// dropped a day later, at the next batch of the day after.
+//
+// Reactions are kept for each session of an edge process, the highest count of
+// each type; so records may come twice, late, and in any order (slots.go).
 package embedded

@@ -44,15 +44,27 @@ func posted(video string, id, parent uint64) *records.Record {
 		Comment: &records.Comment{
 			Id: id, LiveVideoId: video, ParentId: parent,
 			UserId: fmt.Sprint("user-", id%7), UserName: "弹幕", Message: fmt.Sprint("message ", id),
-			CreatedAtMs: start.UnixMilli(),
+			CreatedAtMs: start.UnixMilli(), PostToken: id * 3, PostSentMs: int64(id) * 5, PostWaitedMs: uint32(id % 7),
 		},
 	}}}
+}
+
+// revised gives a record its place among the changes of its live video, and
+// the total after it; negative: that is not known.
+func revised(r *records.Record, revision uint64, total int) *records.Record {
+	r.Revision = revision
+	if total >= 0 {
+		n := uint64(total)
+		r.TotalComments = &n
+	}
+	return r
 }
 
 func postedWithKey(video string, id uint64, key string, at time.Time) *records.Record {
 	r := posted(video, id, 0)
 	p := r.GetCommentPosted()
 	p.Comment.UserId, p.Comment.CreatedAtMs = "user", at.UnixMilli()
+	p.Comment.PostToken, p.Comment.PostSentMs, p.Comment.PostWaitedMs = 0, 0, 0
 	p.IdempotencyKey = &records.IdempotencyKey{Key: key, BodyDigest: []byte("digest")}
 	return r
 }
@@ -87,7 +99,25 @@ type model struct {
 	comments map[string]map[uint64]*records.Comment
 	gone     map[string]map[uint64]bool
 	last     map[string]uint64
+	counts   map[string]*counted
 	maxID    uint64
+}
+
+// counted is what the totals of a live video must be.
+type counted struct{ comments, revision, total uint64 }
+
+// count is the rule: what is not in the last total is counted, and a total of a
+// newer record holds.
+func (c *counted) count(r *records.Record, change int) {
+	if r.Revision == 0 || r.Revision > c.total {
+		c.comments = uint64(max(0, int(c.comments)+change))
+	}
+	if r.Revision > c.revision {
+		c.revision = r.Revision
+		if r.TotalComments != nil {
+			c.comments, c.total = *r.TotalComments, r.Revision
+		}
+	}
 }
 
 func newModel(es []persistence.Entry) *model {
@@ -95,6 +125,7 @@ func newModel(es []persistence.Entry) *model {
 		comments: map[string]map[uint64]*records.Comment{},
 		gone:     map[string]map[uint64]bool{},
 		last:     map[string]uint64{},
+		counts:   map[string]*counted{},
 	}
 	for _, e := range es {
 		m.apply(e.Record)
@@ -103,24 +134,30 @@ func newModel(es []persistence.Entry) *model {
 }
 
 func (m *model) apply(r *records.Record) {
-	video, id := "", uint64(0)
-	if p := r.GetCommentPosted(); p != nil {
-		video, id = p.Comment.LiveVideoId, p.Comment.Id
-		if m.comments[video] == nil {
-			m.comments[video] = map[uint64]*records.Comment{}
-		}
+	p, d := r.GetCommentPosted().GetComment(), r.GetCommentDeleted()
+	video, id := p.GetLiveVideoId(), p.GetId()
+	if d != nil {
+		video, id = d.LiveVideoId, d.CommentId
+	}
+	if m.counts[video] == nil {
+		m.comments[video], m.gone[video], m.counts[video] = map[uint64]*records.Comment{}, map[uint64]bool{}, &counted{}
+	}
+	count, change := m.counts[video], 0
+	if p != nil {
 		if !m.gone[video][id] && m.comments[video][id] == nil {
-			m.comments[video][id] = p.Comment
+			m.comments[video][id] = p
+			change = 1
 		}
 	} else {
-		d := r.GetCommentDeleted()
-		video, id = d.LiveVideoId, d.CommentId
-		if m.gone[video] == nil {
-			m.gone[video] = map[uint64]bool{}
+		// One that only other nodes have is in a total of theirs.
+		elsewhere := !m.gone[video][id] && count.total > 0 && r.Revision > count.revision
+		if m.comments[video][id] != nil || elsewhere {
+			change = -1
 		}
 		m.gone[video][id] = true
 		delete(m.comments[video], id)
 	}
+	count.count(r, change)
 	m.last[video] = max(m.last[video], id)
 	m.maxID = max(m.maxID, id)
 }
@@ -144,8 +181,8 @@ func (m *model) check(tb testing.TB, s *Store) {
 		if err != nil {
 			tb.Fatal(err)
 		}
-		if totals.Comments != uint64(len(m.comments[video])) || totals.LastCommentId != m.last[video] {
-			tb.Fatalf("%s: totals %v, want %d up to %d", video, totals, len(m.comments[video]), m.last[video])
+		if want := m.counts[video]; totals.Comments != want.comments || totals.Revision != want.revision || totals.LastCommentId != m.last[video] {
+			tb.Fatalf("%s: totals %v, want %+v up to %d", video, totals, want, m.last[video])
 		}
 		checkPage(tb, s, m, video, persistence.Range{Limit: 1 << 20})
 	}

@@ -27,17 +27,9 @@ func (s *Store) Import(ctx context.Context, comments []*records.Comment) error {
 	if err := s.health.err(); err != nil {
 		return err
 	}
-	a := importing{
-		applying: applying{
-			Store:  s,
-			totals: make(map[string]*records.VideoTotals),
-			dirty:  make(map[string]struct{}),
-			lsn:    s.AppliedLSN(),
-			maxID:  s.maxID.Load(),
-		},
-		added: make(map[Position]struct{}),
-	}
-	a.begin()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	a := importing{applying: s.applying(), added: make(map[Position]struct{})}
 	defer func() { _ = a.batch.Close() }() // lets go of memory only
 	for _, c := range comments {
 		if err := a.comment(c); err != nil {
@@ -57,7 +49,7 @@ func (s *Store) Import(ctx context.Context, comments []*records.Comment) error {
 
 // importing is one call of Import.
 type importing struct {
-	applying
+	*applying
 	added map[Position]struct{} // what the batch adds, and a look-up can't see
 }
 

@@ -1,11 +1,14 @@
 package embedded
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"barrage/persistence"
+	"barrage/persistence/records"
 )
 
 // The first byte of a key; see the package comment.
@@ -16,6 +19,12 @@ const (
 	totalsKind  = 't'
 	keptKind    = 'k'
 	metaKind    = 'm'
+	roomKind    = 'o'
+	muteKind    = 'u'
+	heldKind    = 'h'
+	slotKind    = 's'
+	auditKind   = 'e'
+	adoptedKind = 'a'
 )
 
 var (
@@ -36,6 +45,20 @@ func appendVideo(b []byte, kind byte, video string) []byte {
 	return append(b, video...)
 }
 
+// videoOf answers the video that a key begins with.
+func videoOf(key []byte) (string, error) {
+	if len(key) < 2 {
+		return "", fmt.Errorf("embedded store: the key %q is damaged", key)
+	}
+	length, n := binary.Uvarint(key[1:])
+	if n <= 0 || length > uint64(len(key)-1-n) {
+		return "", fmt.Errorf("embedded store: the key %q is damaged", key)
+	}
+	return string(key[1+n : 1+n+int(length)]), nil //nolint:gosec // no longer than the key
+}
+
+func hasPrefix(key, prefix []byte) bool { return bytes.HasPrefix(key, prefix) }
+
 func commentKey(b []byte, video string, id uint64) []byte {
 	return be.AppendUint64(appendVideo(b, commentKind, video), id)
 }
@@ -54,6 +77,39 @@ func replyPrefix(b []byte, video string, parent uint64) []byte {
 
 func totalsKey(b []byte, video string) []byte {
 	return appendVideo(b, totalsKind, video)
+}
+
+func roomKey(b []byte, video string) []byte { return appendVideo(b, roomKind, video) }
+
+func muteKey(b []byte, video, user string) []byte {
+	return append(appendVideo(b, muteKind, video), user...)
+}
+
+func heldKey(b []byte, video string, id uint64) []byte {
+	return be.AppendUint64(appendVideo(b, heldKind, video), id)
+}
+
+func slotKey(b []byte, id slotID) []byte {
+	return be.AppendUint64(be.AppendUint64(appendVideo(b, slotKind, id.video), id.comment), id.session)
+}
+
+// auditKey has all that names an event.
+func auditKey(b []byte, e *records.RoomEvent) []byte {
+	b = be.AppendUint64(appendVideo(b, auditKind, e.GetLiveVideoId()), uint64(e.GetAtMs())) //nolint:gosec // not negative
+	return append(be.AppendUint64(b, e.GetEventId()), e.GetKind()...)
+}
+
+// endOf is above all keys that begin with a prefix, which is not empty and does
+// not end with 0xff bytes alone.
+func endOf(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i] != 0xff {
+			end[i]++
+			return end[:i+1]
+		}
+	}
+	return nil
 }
 
 // idBounds answers the keys that hold the ids above after and below before (0:

@@ -124,8 +124,10 @@ func pageOf(video string, r persistence.Range) *page {
 
 func (p *page) add(id uint64, value []byte) error {
 	c := new(records.Comment)
-	if err := proto.Unmarshal(value, c); err != nil {
-		return fmt.Errorf("embedded store: comment %d is damaged: %w", id, err)
+	if !p.IDsOnly {
+		if err := proto.Unmarshal(value, c); err != nil {
+			return fmt.Errorf("embedded store: comment %d is damaged: %w", id, err)
+		}
 	}
 	c.Id, c.LiveVideoId = id, p.video
 	p.comments = append(p.comments, c)

@@ -1,21 +1,50 @@
 package embedded
 
 import (
+	"barrage/persistence"
 	"barrage/persistence/records"
 )
 
+// add brings history up to a record. What it changes of the room is in the
+// same batch as the rest.
 func (a *applying) add(r *records.Record) error {
+	if err := a.addKind(r); err != nil || r.Room == nil {
+		return err
+	}
+	video := persistence.LiveVideoOf(r)
+	if video == "" {
+		return nil
+	}
+	if _, err := a.videoTotals(video); err != nil { // known from now on
+		return err
+	}
+	return a.changeRoom(video, r.Room)
+}
+
+func (a *applying) addKind(r *records.Record) error {
 	switch kind := r.GetKind().(type) {
 	case *records.Record_CommentPosted:
 		if kind.CommentPosted.GetComment().GetId() != 0 {
-			return a.posted(kind.CommentPosted)
+			return a.posted(r, kind.CommentPosted)
 		}
 	case *records.Record_CommentDeleted:
 		if kind.CommentDeleted.GetCommentId() != 0 {
-			return a.deleted(kind.CommentDeleted)
+			return a.deleted(r, kind.CommentDeleted)
 		}
-	case *records.Record_ReactionsCounted, *records.Record_RoomEvent:
-		return nil // for analysts, who have ClickHouse
+	case *records.Record_ReactionsCounted:
+		if video := kind.ReactionsCounted.GetLiveVideoId(); video != "" {
+			if _, err := a.videoTotals(video); err != nil {
+				return err
+			}
+			return a.react(kind.ReactionsCounted)
+		}
+	case *records.Record_RoomEvent:
+		if video := kind.RoomEvent.GetLiveVideoId(); video != "" {
+			if _, err := a.videoTotals(video); err != nil {
+				return err
+			}
+			return a.audit(kind.RoomEvent)
+		}
 	}
 	// Perhaps a kind of a newer version, from before this one was put back.
 	// Stopping here would stop history.
@@ -25,7 +54,7 @@ func (a *applying) add(r *records.Record) error {
 
 // posted adds a comment, unless it is known already: one that was handed over
 // by another node may be in the journal twice, or after its own deletion.
-func (a *applying) posted(p *records.CommentPosted) error {
+func (a *applying) posted(r *records.Record, p *records.CommentPosted) error {
 	c := p.GetComment()
 	video, id := c.GetLiveVideoId(), c.GetId()
 	t, err := a.videoTotals(video)
@@ -36,9 +65,16 @@ func (a *applying) posted(p *records.CommentPosted) error {
 		// Only then can it be known, as ids of a video rise and totals keep the
 		// highest. So the usual comment costs no look-up.
 		known, err := a.known(video, id)
-		if err != nil || known {
+		if err != nil {
 			return err
 		}
+		if known {
+			a.count(t, video, r, 0)
+			return nil
+		}
+	} else if t.GetLastCommentId() == 0 && r.GetRevision() != 0 && a.elsewhere.Load() {
+		// New here, but other nodes may have had the room before.
+		t.CountedFrom = max(t.GetCountedFrom(), id)
 	}
 	if err := a.putComment(c); err != nil {
 		return err
@@ -48,17 +84,42 @@ func (a *applying) posted(p *records.CommentPosted) error {
 			return err
 		}
 	}
-	t.Comments++
+	a.count(t, video, r, 1)
 	a.given(t, video, id)
 	return nil
 }
 
-// deleted removes a comment, and remembers that it is not to come back.
-func (a *applying) deleted(d *records.CommentDeleted) error {
+// count brings totals up to a record that changed them by so much.
+func (a *applying) count(t *records.VideoTotals, video string, r *records.Record, change int) {
+	revision := r.GetRevision()
+	if revision == 0 || revision > t.GetTotalRevision() { // otherwise it is in the total
+		switch {
+		case change > 0:
+			t.Comments++
+		case change < 0 && t.GetComments() > 0:
+			t.Comments--
+		}
+	}
+	if revision <= t.GetRevision() {
+		return
+	}
+	t.Revision = revision
+	if r.TotalComments != nil {
+		t.Comments, t.CountedFrom, t.TotalRevision = r.GetTotalComments(), 0, revision
+	}
+	a.dirty[video] = struct{}{}
+}
+
+// deleted removes a comment, and remembers that it is not to come back. That of
+// a comment that only other nodes have is remembered as well.
+func (a *applying) deleted(r *records.Record, d *records.CommentDeleted) error {
 	video, id := d.GetLiveVideoId(), d.GetCommentId()
 	t, err := a.videoTotals(video)
 	if err != nil {
 		return err
+	}
+	if t.GetLastCommentId() == 0 && r.GetRevision() != 0 && a.elsewhere.Load() {
+		t.CountedFrom = max(t.GetCountedFrom(), a.maxID+1, id+1) // all that it has is elsewhere
 	}
 	if err := a.commit(); err != nil { // it may be in this very batch
 		return err
@@ -78,23 +139,35 @@ func (a *applying) deleted(d *records.CommentDeleted) error {
 				return err
 			}
 		}
-		t.Comments--
-	} else if trimmed, err := a.countedAndTrimmed(t, video, id); err != nil {
-		return err
-	} else if trimmed {
-		t.Comments--
+		a.count(t, video, r, -1)
+	} else {
+		counted, err := a.countedAndGone(t, r, video, id)
+		if err != nil {
+			return err
+		}
+		if counted {
+			a.count(t, video, r, -1)
+		} else {
+			a.count(t, video, r, 0)
+		}
 	}
 	if err := a.batch.Set(deletedKey(nil, video, id), be.AppendUint64(nil, uint64(a.at)), nil); err != nil {
 		return err
 	}
 	a.given(t, video, id)
-	return nil
+	return a.audit(persistence.DeletionEvent(d))
 }
 
-// countedAndTrimmed answers whether a comment that is not here is one that was
-// (see Trim), and was not deleted before.
-func (a *applying) countedAndTrimmed(t *records.VideoTotals, video string, id uint64) (bool, error) {
-	if id < max(a.joined.Load(), t.GetCountedFrom()) || id >= a.Floor() {
+// countedAndGone answers whether a comment that is not here is counted: it was
+// here (see Trim), or is in the total of all nodes; and was not deleted before.
+func (a *applying) countedAndGone(t *records.VideoTotals, r *records.Record, video string, id uint64) (bool, error) {
+	switch revision := r.GetRevision(); {
+	case revision == 0:
+		if id < max(a.joined.Load(), t.GetCountedFrom()) || id >= a.Floor() {
+			return false, nil
+		}
+	case t.GetTotalRevision() == 0 || revision <= t.GetRevision():
+		// Whether it was this node's can't be told: the next total will.
 		return false, nil
 	}
 	_, deleted, err := get(a.db, deletedKey(nil, video, id))
@@ -128,6 +201,8 @@ func (a *applying) putComment(c *records.Comment) error {
 	w.comment.UserId, w.comment.UserName = c.GetUserId(), c.GetUserName()
 	w.comment.Message, w.comment.ParentId = c.GetMessage(), c.GetParentId()
 	w.comment.CreatedAtMs = c.GetCreatedAtMs()
+	w.comment.PostToken, w.comment.PostSentMs, w.comment.PostWaitedMs = c.GetPostToken(), c.GetPostSentMs(), c.GetPostWaitedMs()
+	w.comment.BodyDigest = c.GetBodyDigest()
 	if err := a.setProto(commentKey(w.key[:0], c.GetLiveVideoId(), c.GetId()), &w.comment); err != nil || c.GetParentId() == 0 {
 		return err
 	}

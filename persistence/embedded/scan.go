@@ -38,8 +38,8 @@ func (s *Store) Scan(ctx context.Context, after Position, fn func(*records.Comme
 		return err
 	}
 	defer func() { err = errors.Join(err, wrap(it.Close())) }()
-	sc := scan{it: it, fn: fn}
-	if err := sc.begin(after); err != nil {
+	sc := scan{it: it, kind: commentKind, fn: fn}
+	if err := sc.begin(after.LiveVideoID); err != nil {
 		return err
 	}
 	for {
@@ -57,26 +57,27 @@ func (s *Store) Scan(ctx context.Context, after Position, fn func(*records.Comme
 	}
 }
 
-// scan walks over the keys of comments. These sort by the length of the video's
+// scan walks over the keys of a kind. These sort by the length of the video's
 // id first, so there is a head for each length: the next video that has it. The
 // least of the heads is the next video of all.
 type scan struct {
 	it    *pebble.Iterator
+	kind  byte
 	fn    func(*records.Comment) error
 	heads []string
 	count int
 }
 
-// begin finds the first video of each length that is not before a position.
-func (s *scan) begin(after Position) error {
-	from := []byte{commentKind}
+// begin finds the first video of each length that is not before another.
+func (s *scan) begin(first string) error {
+	from := []byte{s.kind}
 	for {
 		video, err := s.seek(from)
 		if err != nil || video == nil {
 			return err
 		}
-		length := binary.AppendUvarint([]byte{commentKind}, uint64(len(*video)))
-		if err := s.seekHead(length, len(*video), after.LiveVideoID); err != nil {
+		length := binary.AppendUvarint([]byte{s.kind}, uint64(len(*video)))
+		if err := s.seekHead(length, len(*video), first); err != nil {
 			return err
 		}
 		// Behind all that begin with this length: the last byte of a uvarint is
@@ -93,7 +94,7 @@ func (s *scan) seekHead(prefix []byte, length int, from string) error {
 	key := append(slices.Clip(prefix), from[:min(len(from), length)]...)
 	video, err := s.seek(key)
 	if err == nil && video != nil && len(*video) == length && *video < from {
-		video, err = s.seek(behind(*video))
+		video, err = s.seek(s.behind(*video))
 	}
 	if err == nil && video != nil && len(*video) == length {
 		s.heads = append(s.heads, *video)
@@ -115,25 +116,23 @@ func (s *scan) next() (*string, error) {
 	}
 	video := s.heads[least]
 	s.heads = slices.Delete(s.heads, least, least+1)
-	following, err := s.seek(behind(video))
+	following, err := s.seek(s.behind(video))
 	if err == nil && following != nil && len(*following) == len(video) {
 		s.heads = append(s.heads, *following)
 	}
 	return &video, err
 }
 
-// seek answers the video of the first comment not before a key, nil if there is
+// seek answers the video of the first key not before a key, nil if there is
 // none.
 func (s *scan) seek(key []byte) (*string, error) {
 	if !s.it.SeekGE(key) {
 		return nil, wrap(s.it.Error())
 	}
-	found := s.it.Key()
-	length, n := binary.Uvarint(found[1:])
-	if n <= 0 || length > uint64(len(found)-1-n) {
-		return nil, fmt.Errorf("embedded store: the key %q is damaged", found)
+	video, err := videoOf(s.it.Key())
+	if err != nil {
+		return nil, err
 	}
-	video := string(found[1+n : 1+n+int(length)])
 	return &video, nil
 }
 
@@ -165,11 +164,8 @@ func (s *scan) video(ctx context.Context, video string, after uint64) error {
 	return wrap(s.it.Error())
 }
 
-// behind is above all keys of a video's comments.
-func behind(video string) []byte {
-	_, upper, _ := idBounds(appendVideo(nil, commentKind, video), 0, 0)
-	return upper
-}
+// behind is above all keys of a video.
+func (s *scan) behind(video string) []byte { return endOf(appendVideo(nil, s.kind, video)) }
 
 func wrap(err error) error {
 	if err == nil {
@@ -201,6 +197,10 @@ func (s *Store) CommentCount(ctx context.Context) (n uint64, err error) {
 
 // allOf iterates over the keys of a kind.
 func (s *Store) allOf(ctx context.Context, kind byte) (*pebble.Iterator, error) {
-	it, err := s.db.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+	return allOf(ctx, s.db, kind)
+}
+
+func allOf(ctx context.Context, r pebble.Reader, kind byte) (*pebble.Iterator, error) {
+	it, err := r.NewIterWithContext(ctx, &pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	return it, wrap(err)
 }

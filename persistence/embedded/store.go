@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -28,11 +29,20 @@ type Store struct {
 	maxID   atomic.Uint64
 	joined  atomic.Uint64 // see Join
 	floor   atomic.Uint64 // see Floor
+	// elsewhere: another store keeps history, too; see Join.
+	elsewhere atomic.Bool
+
+	// writing is held by who changes what is there already: Apply, Import, Adopt,
+	// and Trim for reaction slots.
+	writing sync.Mutex
 
 	// Of the one caller of Apply and Sync.
 	synced     persistence.LSN
 	lastBucket bucket // whose predecessors were dropped
-	work       scratch
+
+	// With writing held.
+	work  scratch
+	slots map[slotID]*pendingSlot // met lately, as they are in db but for what a batch changes
 }
 
 var _ persistence.Store = (*Store)(nil)
@@ -111,10 +121,15 @@ func (s *Store) load() error {
 	if err != nil {
 		return err
 	}
+	elsewhere, err := s.Joined()
+	if err != nil {
+		return err
+	}
 	s.applied.Store(applied)
 	s.maxID.Store(maxID)
 	s.joined.Store(joined)
 	s.floor.Store(floor)
+	s.elsewhere.Store(elsewhere)
 	s.synced = persistence.LSN(applied)
 	return nil
 }

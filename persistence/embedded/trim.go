@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -44,6 +45,7 @@ func (s *Store) Join(from uint64) error {
 	}
 	s.joined.Store(from)
 	s.floor.Store(from)
+	s.elsewhere.Store(true)
 	return s.db.Flush()
 }
 
@@ -51,11 +53,13 @@ func (s *Store) Join(from uint64) error {
 // its node's journal. To see what was trimmed during a reading, ask after it.
 func (s *Store) Floor() uint64 { return s.floor.Load() }
 
-// Trim removes comments below an id, which the other store must have, and
-// marks of deletions up to a position, which it must know. Comments from
-// before Join stay, and those to keep: some ids of some live videos, which the
-// other store does not have.
-func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LSN, keep map[string][]uint64) error {
+// Trim removes comments below an id, which the other store must have, and of
+// the time before that id what it must have up to a position: marks of
+// deletions, room events, and reactions to comments that are older than
+// SlotMemory. Reactions to live videos themselves and what is set for rooms
+// stay, and so does what is from before Join, and comments to keep: some ids of
+// some live videos, which the other store does not have.
+func (s *Store) Trim(ctx context.Context, floor uint64, upTo persistence.LSN, keep map[string][]uint64) error {
 	if !s.gate.enter() {
 		return persistence.ErrClosed
 	}
@@ -80,13 +84,16 @@ func (s *Store) Trim(ctx context.Context, floor uint64, deletions persistence.LS
 	if err := s.trimComments(ctx, b, floor, kept); err != nil {
 		return err
 	}
-	if err := s.trimDeletions(ctx, b, floor, deletions); err != nil {
+	if err := s.trimDeletions(ctx, b, floor, upTo); err != nil {
+		return err
+	}
+	if err := s.trimAudit(ctx, b, persistence.IDTime(floor), upTo); err != nil {
 		return err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("embedded store: %w", err)
 	}
-	return nil
+	return s.trimSlots(ctx, min(floor, persistence.FirstIDAt(s.cfg.Now().Add(-SlotMemory))), upTo)
 }
 
 // trimComments removes a stretch of each live video that has one, and of its
@@ -163,11 +170,35 @@ func (s *Store) trimDeletions(ctx context.Context, b *pebble.Batch, floor uint64
 	return it.Error()
 }
 
+// UnarchivedDeletions answers which comments of a live video were deleted by
+// records behind a position of the journal, comments that are not here
+// included: what a store that is filled up to there may not know. A mark of an
+// older version, which doesn't say its position, counts among them.
+func (s *Store) UnarchivedDeletions(ctx context.Context, liveVideoID string, after persistence.LSN) (ids []uint64, err error) {
+	err = s.marks(ctx, liveVideoID, 0, math.MaxUint64, func(id uint64, value []byte) {
+		if len(value) != 8 || persistence.LSN(be.Uint64(value)) > after {
+			ids = append(ids, id)
+		}
+	})
+	return ids, err
+}
+
 // Deleted answers which comments of a live video, from one id to another, both
 // included, were deleted, as far as this store knows.
 func (s *Store) Deleted(ctx context.Context, liveVideoID string, from, to uint64) (map[uint64]bool, error) {
+	deleted := map[uint64]bool{}
+	err := s.marks(ctx, liveVideoID, from, to, func(id uint64, _ []byte) { deleted[id] = true })
+	if err != nil {
+		return nil, err
+	}
+	return deleted, nil
+}
+
+// marks visits a live video's marks of deletions from one id to another, both
+// included.
+func (s *Store) marks(ctx context.Context, liveVideoID string, from, to uint64, visit func(id uint64, value []byte)) error {
 	if !s.gate.enter() {
-		return nil, persistence.ErrClosed
+		return persistence.ErrClosed
 	}
 	defer s.gate.leave()
 	prefix := appendVideo(nil, deletedKind, liveVideoID)
@@ -176,14 +207,40 @@ func (s *Store) Deleted(ctx context.Context, liveVideoID string, from, to uint64
 		LowerBound: be.AppendUint64(prefix[:n:n], from), UpperBound: append(be.AppendUint64(prefix[:n:n], to), 0),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("embedded store: %w", err)
+		return fmt.Errorf("embedded store: %w", err)
 	}
 	defer it.Close() //nolint:errcheck // the next call would fail, too
-	deleted := map[uint64]bool{}
 	for ok := it.First(); ok; ok = it.Next() {
-		deleted[be.Uint64(it.Key()[n:])] = true
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return fmt.Errorf("embedded store: %w", err)
+		}
+		visit(be.Uint64(it.Key()[n:]), value)
 	}
-	return deleted, it.Error()
+	return it.Error()
+}
+
+// HasBelow answers whether there is a comment with an id below one.
+func (s *Store) HasBelow(ctx context.Context, id uint64) (bool, error) {
+	if !s.gate.enter() {
+		return false, persistence.ErrClosed
+	}
+	defer s.gate.leave()
+	it, err := s.allOf(ctx, commentKind)
+	if err != nil {
+		return false, err
+	}
+	defer it.Close() //nolint:errcheck // the next call would fail, too
+	for ok := it.First(); ok; {
+		key := it.Key()
+		n := len(key) - 8
+		if be.Uint64(key[n:]) < id {
+			return true, nil
+		}
+		// On to the next live video: ids rise within one.
+		ok = it.SeekGE(append(be.AppendUint64(append([]byte(nil), key[:n]...), math.MaxUint64), 0))
+	}
+	return false, wrap(it.Error())
 }
 
 // CountedFrom is the id from which on rooms are counted that are new to this

@@ -132,6 +132,12 @@ func (j *Journal) LastLSN() persistence.LSN {
 	return j.durable
 }
 
+// Available says whether Append works.
+func (j *Journal) Available() bool {
+	_, _, available := j.queue.state()
+	return available
+}
+
 // Stats is how a journal stands.
 type Stats struct {
 	OldestLSN persistence.LSN // the first position not yet trimmed

@@ -24,6 +24,55 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type Resolution int32
+
+const (
+	Resolution_WAITING  Resolution = 0
+	Resolution_APPROVED Resolution = 1
+	Resolution_REJECTED Resolution = 2
+)
+
+// Enum value maps for Resolution.
+var (
+	Resolution_name = map[int32]string{
+		0: "WAITING",
+		1: "APPROVED",
+		2: "REJECTED",
+	}
+	Resolution_value = map[string]int32{
+		"WAITING":  0,
+		"APPROVED": 1,
+		"REJECTED": 2,
+	}
+)
+
+func (x Resolution) Enum() *Resolution {
+	p := new(Resolution)
+	*p = x
+	return p
+}
+
+func (x Resolution) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Resolution) Descriptor() protoreflect.EnumDescriptor {
+	return file_persistence_records_records_proto_enumTypes[0].Descriptor()
+}
+
+func (Resolution) Type() protoreflect.EnumType {
+	return &file_persistence_records_records_proto_enumTypes[0]
+}
+
+func (x Resolution) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Resolution.Descriptor instead.
+func (Resolution) EnumDescriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{0}
+}
+
 // Comment is one comment of a live video.
 type Comment struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -36,7 +85,18 @@ type Comment struct {
 	// 0: the comment answers no other.
 	ParentId uint64 `protobuf:"fixed64,6,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	// Milliseconds since the Unix epoch, UTC.
-	CreatedAtMs   int64 `protobuf:"varint,7,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	CreatedAtMs int64 `protobuf:"varint,7,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	// Tells posts apart: that of one which is tried again is the same. 0: none.
+	PostToken uint64 `protobuf:"fixed64,8,opt,name=post_token,json=postToken,proto3" json:"post_token,omitempty"`
+	// When the try of the post was sent to the owner, in Unix milliseconds: the
+	// one that was sent last is the one whose answer somebody waited for.
+	PostSentMs int64 `protobuf:"varint,9,opt,name=post_sent_ms,json=postSentMs,proto3" json:"post_sent_ms,omitempty"`
+	// The digest of what was posted, where message and parent_id are not what
+	// its author sent (masked words, a reply to a reply); else absent.
+	BodyDigest []byte `protobuf:"bytes,10,opt,name=body_digest,json=bodyDigest,proto3" json:"body_digest,omitempty"`
+	// How long before post_sent_ms the author's request came to the edge, in
+	// milliseconds: tries before this one may have been given up.
+	PostWaitedMs  uint32 `protobuf:"varint,11,opt,name=post_waited_ms,json=postWaitedMs,proto3" json:"post_waited_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -116,6 +176,34 @@ func (x *Comment) GetParentId() uint64 {
 func (x *Comment) GetCreatedAtMs() int64 {
 	if x != nil {
 		return x.CreatedAtMs
+	}
+	return 0
+}
+
+func (x *Comment) GetPostToken() uint64 {
+	if x != nil {
+		return x.PostToken
+	}
+	return 0
+}
+
+func (x *Comment) GetPostSentMs() int64 {
+	if x != nil {
+		return x.PostSentMs
+	}
+	return 0
+}
+
+func (x *Comment) GetBodyDigest() []byte {
+	if x != nil {
+		return x.BodyDigest
+	}
+	return nil
+}
+
+func (x *Comment) GetPostWaitedMs() uint32 {
+	if x != nil {
+		return x.PostWaitedMs
 	}
 	return 0
 }
@@ -319,12 +407,16 @@ func (x *CommentDeleted) GetParentId() uint64 {
 type ReactionsCounted struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
-	// Unique in the cluster, so that counting it twice can be told.
+	// Unique in the cluster, so that counting it twice can be told. That of a
+	// request which is tried again is the same.
 	ReactionId uint64 `protobuf:"fixed64,2,opt,name=reaction_id,json=reactionId,proto3" json:"reaction_id,omitempty"`
 	// 0: reactions to the live video itself.
-	CommentId     uint64           `protobuf:"fixed64,3,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
-	Counts        []*ReactionCount `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
-	CreatedAtMs   int64            `protobuf:"varint,5,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	CommentId   uint64           `protobuf:"fixed64,3,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	Counts      []*ReactionCount `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
+	CreatedAtMs int64            `protobuf:"varint,5,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	// Of the edge that counted them, for as long as it counts for this live
+	// video without a break.
+	Session       uint64 `protobuf:"fixed64,6,opt,name=session,proto3" json:"session,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -394,10 +486,21 @@ func (x *ReactionsCounted) GetCreatedAtMs() int64 {
 	return 0
 }
 
+func (x *ReactionsCounted) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
 type ReactionCount struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
-	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Type  string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	// These reactions alone.
+	Count uint32 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	// All of this type that the session has counted for the same target so far.
+	// The highest is right: to count again, or in another order, changes nothing.
+	SessionTotal  uint64 `protobuf:"varint,3,opt,name=session_total,json=sessionTotal,proto3" json:"session_total,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -446,6 +549,511 @@ func (x *ReactionCount) GetCount() uint32 {
 	return 0
 }
 
+func (x *ReactionCount) GetSessionTotal() uint64 {
+	if x != nil {
+		return x.SessionTotal
+	}
+	return 0
+}
+
+// ReactionSlot is what one session has counted for one target: the highest
+// session_total of each type. The totals are the sums over the sessions.
+type ReactionSlot struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommentId     uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	Session       uint64                 `protobuf:"fixed64,2,opt,name=session,proto3" json:"session,omitempty"`
+	Totals        map[string]uint64      `protobuf:"bytes,3,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactionSlot) Reset() {
+	*x = ReactionSlot{}
+	mi := &file_persistence_records_records_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactionSlot) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactionSlot) ProtoMessage() {}
+
+func (x *ReactionSlot) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactionSlot.ProtoReflect.Descriptor instead.
+func (*ReactionSlot) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReactionSlot) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *ReactionSlot) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *ReactionSlot) GetTotals() map[string]uint64 {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// Room is what is set for a live video. Each part has the time of its last
+// change, and the later one holds; so what two owners have changed comes
+// together in any order (persistence.MergeRoom). A part that was never changed
+// is absent.
+type Room struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Ended    *Ended                 `protobuf:"bytes,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	SlowMode *SlowMode              `protobuf:"bytes,2,opt,name=slow_mode,json=slowMode,proto3" json:"slow_mode,omitempty"`
+	Pin      *Pin                   `protobuf:"bytes,3,opt,name=pin,proto3" json:"pin,omitempty"`
+	// At most one for each user.
+	Mutes []*Mute `protobuf:"bytes,4,rep,name=mutes,proto3" json:"mutes,omitempty"`
+	// At most one for each held id.
+	Held []*Held `protobuf:"bytes,5,rep,name=held,proto3" json:"held,omitempty"`
+	// When an admin made the live video, in Unix milliseconds; 0: it exists from
+	// its first use.
+	CreatedAtMs   int64 `protobuf:"varint,6,opt,name=created_at_ms,json=createdAtMs,proto3" json:"created_at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Room) Reset() {
+	*x = Room{}
+	mi := &file_persistence_records_records_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Room) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Room) ProtoMessage() {}
+
+func (x *Room) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Room.ProtoReflect.Descriptor instead.
+func (*Room) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Room) GetEnded() *Ended {
+	if x != nil {
+		return x.Ended
+	}
+	return nil
+}
+
+func (x *Room) GetSlowMode() *SlowMode {
+	if x != nil {
+		return x.SlowMode
+	}
+	return nil
+}
+
+func (x *Room) GetPin() *Pin {
+	if x != nil {
+		return x.Pin
+	}
+	return nil
+}
+
+func (x *Room) GetMutes() []*Mute {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
+func (x *Room) GetHeld() []*Held {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Room) GetCreatedAtMs() int64 {
+	if x != nil {
+		return x.CreatedAtMs
+	}
+	return 0
+}
+
+// All at_ms are Unix milliseconds, and rise with each change of the same part.
+type Ended struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ended         bool                   `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	AtMs          int64                  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ended) Reset() {
+	*x = Ended{}
+	mi := &file_persistence_records_records_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ended) ProtoMessage() {}
+
+func (x *Ended) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ended.ProtoReflect.Descriptor instead.
+func (*Ended) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Ended) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *Ended) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+type SlowMode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: off.
+	Seconds       uint32 `protobuf:"varint,1,opt,name=seconds,proto3" json:"seconds,omitempty"`
+	AtMs          int64  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SlowMode) Reset() {
+	*x = SlowMode{}
+	mi := &file_persistence_records_records_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SlowMode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SlowMode) ProtoMessage() {}
+
+func (x *SlowMode) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SlowMode.ProtoReflect.Descriptor instead.
+func (*SlowMode) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SlowMode) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
+func (x *SlowMode) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+type Pin struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: nothing is pinned.
+	CommentId     uint64 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	AtMs          int64  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pin) Reset() {
+	*x = Pin{}
+	mi := &file_persistence_records_records_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pin) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pin) ProtoMessage() {}
+
+func (x *Pin) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pin.ProtoReflect.Descriptor instead.
+func (*Pin) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Pin) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *Pin) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+type Mute struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	AtMs   int64                  `protobuf:"varint,2,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	// Unix milliseconds; 0: for good.
+	UntilMs int64 `protobuf:"varint,3,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	// The user may speak again.
+	Ended         bool   `protobuf:"varint,4,opt,name=ended,proto3" json:"ended,omitempty"`
+	By            string `protobuf:"bytes,5,opt,name=by,proto3" json:"by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mute) Reset() {
+	*x = Mute{}
+	mi := &file_persistence_records_records_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mute) ProtoMessage() {}
+
+func (x *Mute) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mute.ProtoReflect.Descriptor instead.
+func (*Mute) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Mute) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *Mute) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+func (x *Mute) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *Mute) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *Mute) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+// Held is a comment that waits for a moderator. Its id is that of no comment:
+// approved, it is posted with a new one.
+type Held struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Once it is resolved, only its ids, user and post token are left.
+	Comment *Comment `protobuf:"bytes,1,opt,name=comment,proto3" json:"comment,omitempty"`
+	// Why, for moderators: a word like "word-list".
+	Reason         string          `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	IdempotencyKey *IdempotencyKey `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Resolution     Resolution      `protobuf:"varint,4,opt,name=resolution,proto3,enum=barrage.records.Resolution" json:"resolution,omitempty"`
+	ResolvedAtMs   int64           `protobuf:"varint,5,opt,name=resolved_at_ms,json=resolvedAtMs,proto3" json:"resolved_at_ms,omitempty"`
+	ResolvedBy     string          `protobuf:"bytes,6,opt,name=resolved_by,json=resolvedBy,proto3" json:"resolved_by,omitempty"`
+	// With APPROVED: the comment.
+	CommentId uint64 `protobuf:"fixed64,7,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	// The comment that it became is deleted: it does not come back, whoever else
+	// has approved it.
+	Deleted       bool `protobuf:"varint,8,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Held) Reset() {
+	*x = Held{}
+	mi := &file_persistence_records_records_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Held) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Held) ProtoMessage() {}
+
+func (x *Held) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Held.ProtoReflect.Descriptor instead.
+func (*Held) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *Held) GetComment() *Comment {
+	if x != nil {
+		return x.Comment
+	}
+	return nil
+}
+
+func (x *Held) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Held) GetIdempotencyKey() *IdempotencyKey {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return nil
+}
+
+func (x *Held) GetResolution() Resolution {
+	if x != nil {
+		return x.Resolution
+	}
+	return Resolution_WAITING
+}
+
+func (x *Held) GetResolvedAtMs() int64 {
+	if x != nil {
+		return x.ResolvedAtMs
+	}
+	return 0
+}
+
+func (x *Held) GetResolvedBy() string {
+	if x != nil {
+		return x.ResolvedBy
+	}
+	return ""
+}
+
+func (x *Held) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *Held) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
 // RoomEvent is an act of those who keep order, for the audit: a mute, a pin,
 // an end. A deletion is a CommentDeleted.
 type RoomEvent struct {
@@ -466,7 +1074,7 @@ type RoomEvent struct {
 
 func (x *RoomEvent) Reset() {
 	*x = RoomEvent{}
-	mi := &file_persistence_records_records_proto_msgTypes[6]
+	mi := &file_persistence_records_records_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +1086,7 @@ func (x *RoomEvent) String() string {
 func (*RoomEvent) ProtoMessage() {}
 
 func (x *RoomEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[6]
+	mi := &file_persistence_records_records_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +1099,7 @@ func (x *RoomEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RoomEvent.ProtoReflect.Descriptor instead.
 func (*RoomEvent) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{6}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RoomEvent) GetLiveVideoId() string {
@@ -559,14 +1167,23 @@ type Record struct {
 	//	*Record_CommentDeleted
 	//	*Record_ReactionsCounted
 	//	*Record_RoomEvent
-	Kind          isRecord_Kind `protobuf_oneof:"kind"`
+	Kind isRecord_Kind `protobuf_oneof:"kind"`
+	// Set where this is a copy of another node's record.
+	Copy *Copy `protobuf:"bytes,5,opt,name=copy,proto3" json:"copy,omitempty"`
+	// How many changes the live video has had, with this one; 0: not counted.
+	Revision uint64 `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Comments of the live video after this one, on all nodes; absent while the
+	// owner doesn't know.
+	TotalComments *uint64 `protobuf:"varint,7,opt,name=total_comments,json=totalComments,proto3,oneof" json:"total_comments,omitempty"`
+	// What changes in the room with this record: those parts alone.
+	Room          *Room `protobuf:"bytes,8,opt,name=room,proto3" json:"room,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Record) Reset() {
 	*x = Record{}
-	mi := &file_persistence_records_records_proto_msgTypes[7]
+	mi := &file_persistence_records_records_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -578,7 +1195,7 @@ func (x *Record) String() string {
 func (*Record) ProtoMessage() {}
 
 func (x *Record) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[7]
+	mi := &file_persistence_records_records_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -591,7 +1208,7 @@ func (x *Record) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Record.ProtoReflect.Descriptor instead.
 func (*Record) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{7}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Record) GetKind() isRecord_Kind {
@@ -637,6 +1254,34 @@ func (x *Record) GetRoomEvent() *RoomEvent {
 	return nil
 }
 
+func (x *Record) GetCopy() *Copy {
+	if x != nil {
+		return x.Copy
+	}
+	return nil
+}
+
+func (x *Record) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Record) GetTotalComments() uint64 {
+	if x != nil && x.TotalComments != nil {
+		return *x.TotalComments
+	}
+	return 0
+}
+
+func (x *Record) GetRoom() *Room {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
 type isRecord_Kind interface {
 	isRecord_Kind()
 }
@@ -665,6 +1310,71 @@ func (*Record_ReactionsCounted) isRecord_Kind() {}
 
 func (*Record_RoomEvent) isRecord_Kind() {}
 
+// Copy says whose record a copy is of. Its node brings it to ClickHouse; if it
+// is gone, whoever has the copy does.
+type Copy struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node's id, which is in its data folder.
+	Origin string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	// A stream of records from that node to this one, and the place in it: the
+	// first has 1, each next record one more.
+	Session       uint64 `protobuf:"fixed64,2,opt,name=session,proto3" json:"session,omitempty"`
+	Seq           uint64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Copy) Reset() {
+	*x = Copy{}
+	mi := &file_persistence_records_records_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Copy) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Copy) ProtoMessage() {}
+
+func (x *Copy) ProtoReflect() protoreflect.Message {
+	mi := &file_persistence_records_records_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Copy.ProtoReflect.Descriptor instead.
+func (*Copy) Descriptor() ([]byte, []int) {
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *Copy) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Copy) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Copy) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
 // KeptAnswer is what the embedded store keeps for an Idempotency-Key.
 type KeptAnswer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -676,7 +1386,7 @@ type KeptAnswer struct {
 
 func (x *KeptAnswer) Reset() {
 	*x = KeptAnswer{}
-	mi := &file_persistence_records_records_proto_msgTypes[8]
+	mi := &file_persistence_records_records_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -688,7 +1398,7 @@ func (x *KeptAnswer) String() string {
 func (*KeptAnswer) ProtoMessage() {}
 
 func (x *KeptAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[8]
+	mi := &file_persistence_records_records_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,7 +1411,7 @@ func (x *KeptAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptAnswer.ProtoReflect.Descriptor instead.
 func (*KeptAnswer) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{8}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *KeptAnswer) GetComment() *Comment {
@@ -726,14 +1436,19 @@ type VideoTotals struct {
 	// The highest comment id ever given in this video, deleted ones included.
 	LastCommentId uint64 `protobuf:"fixed64,2,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
 	// Comments with an id below this are not counted here, but in ClickHouse.
-	CountedFrom   uint64 `protobuf:"fixed64,3,opt,name=counted_from,json=countedFrom,proto3" json:"counted_from,omitempty"`
+	CountedFrom uint64 `protobuf:"fixed64,3,opt,name=counted_from,json=countedFrom,proto3" json:"counted_from,omitempty"`
+	// Of the record with the highest revision that is counted here.
+	Revision uint64 `protobuf:"varint,4,opt,name=revision,proto3" json:"revision,omitempty"`
+	// Of the record whose total_comments were taken over: what has no higher
+	// revision is counted in them. 0: none.
+	TotalRevision uint64 `protobuf:"varint,5,opt,name=total_revision,json=totalRevision,proto3" json:"total_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *VideoTotals) Reset() {
 	*x = VideoTotals{}
-	mi := &file_persistence_records_records_proto_msgTypes[9]
+	mi := &file_persistence_records_records_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -745,7 +1460,7 @@ func (x *VideoTotals) String() string {
 func (*VideoTotals) ProtoMessage() {}
 
 func (x *VideoTotals) ProtoReflect() protoreflect.Message {
-	mi := &file_persistence_records_records_proto_msgTypes[9]
+	mi := &file_persistence_records_records_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -758,7 +1473,7 @@ func (x *VideoTotals) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VideoTotals.ProtoReflect.Descriptor instead.
 func (*VideoTotals) Descriptor() ([]byte, []int) {
-	return file_persistence_records_records_proto_rawDescGZIP(), []int{9}
+	return file_persistence_records_records_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *VideoTotals) GetComments() uint64 {
@@ -782,11 +1497,25 @@ func (x *VideoTotals) GetCountedFrom() uint64 {
 	return 0
 }
 
+func (x *VideoTotals) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *VideoTotals) GetTotalRevision() uint64 {
+	if x != nil {
+		return x.TotalRevision
+	}
+	return 0
+}
+
 var File_persistence_records_records_proto protoreflect.FileDescriptor
 
 const file_persistence_records_records_proto_rawDesc = "" +
 	"\n" +
-	"!persistence/records/records.proto\x12\x0fbarrage.records\"\xce\x01\n" +
+	"!persistence/records/records.proto\x12\x0fbarrage.records\"\xd6\x02\n" +
 	"\aComment\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\"\n" +
 	"\rlive_video_id\x18\x02 \x01(\tR\vliveVideoId\x12\x17\n" +
@@ -794,7 +1523,15 @@ const file_persistence_records_records_proto_rawDesc = "" +
 	"\tuser_name\x18\x04 \x01(\tR\buserName\x12\x18\n" +
 	"\amessage\x18\x05 \x01(\tR\amessage\x12\x1b\n" +
 	"\tparent_id\x18\x06 \x01(\x06R\bparentId\x12\"\n" +
-	"\rcreated_at_ms\x18\a \x01(\x03R\vcreatedAtMs\"C\n" +
+	"\rcreated_at_ms\x18\a \x01(\x03R\vcreatedAtMs\x12\x1d\n" +
+	"\n" +
+	"post_token\x18\b \x01(\x06R\tpostToken\x12 \n" +
+	"\fpost_sent_ms\x18\t \x01(\x03R\n" +
+	"postSentMs\x12\x1f\n" +
+	"\vbody_digest\x18\n" +
+	" \x01(\fR\n" +
+	"bodyDigest\x12$\n" +
+	"\x0epost_waited_ms\x18\v \x01(\rR\fpostWaitedMs\"C\n" +
 	"\x0eIdempotencyKey\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x1f\n" +
 	"\vbody_digest\x18\x02 \x01(\fR\n" +
@@ -810,7 +1547,7 @@ const file_persistence_records_records_proto_rawDesc = "" +
 	"deleted_by\x18\x03 \x01(\tR\tdeletedBy\x12\"\n" +
 	"\rdeleted_at_ms\x18\x04 \x01(\x03R\vdeletedAtMs\x12\x17\n" +
 	"\auser_id\x18\x05 \x01(\tR\x06userId\x12\x1b\n" +
-	"\tparent_id\x18\x06 \x01(\x06R\bparentId\"\xd2\x01\n" +
+	"\tparent_id\x18\x06 \x01(\x06R\bparentId\"\xec\x01\n" +
 	"\x10ReactionsCounted\x12\"\n" +
 	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x1f\n" +
 	"\vreaction_id\x18\x02 \x01(\x06R\n" +
@@ -818,10 +1555,56 @@ const file_persistence_records_records_proto_rawDesc = "" +
 	"\n" +
 	"comment_id\x18\x03 \x01(\x06R\tcommentId\x126\n" +
 	"\x06counts\x18\x04 \x03(\v2\x1e.barrage.records.ReactionCountR\x06counts\x12\"\n" +
-	"\rcreated_at_ms\x18\x05 \x01(\x03R\vcreatedAtMs\"9\n" +
+	"\rcreated_at_ms\x18\x05 \x01(\x03R\vcreatedAtMs\x12\x18\n" +
+	"\asession\x18\x06 \x01(\x06R\asession\"^\n" +
 	"\rReactionCount\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\xde\x01\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\x12#\n" +
+	"\rsession_total\x18\x03 \x01(\x04R\fsessionTotal\"\xc5\x01\n" +
+	"\fReactionSlot\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x06R\asession\x12A\n" +
+	"\x06totals\x18\x03 \x03(\v2).barrage.records.ReactionSlot.TotalsEntryR\x06totals\x1a9\n" +
+	"\vTotalsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x90\x02\n" +
+	"\x04Room\x12,\n" +
+	"\x05ended\x18\x01 \x01(\v2\x16.barrage.records.EndedR\x05ended\x126\n" +
+	"\tslow_mode\x18\x02 \x01(\v2\x19.barrage.records.SlowModeR\bslowMode\x12&\n" +
+	"\x03pin\x18\x03 \x01(\v2\x14.barrage.records.PinR\x03pin\x12+\n" +
+	"\x05mutes\x18\x04 \x03(\v2\x15.barrage.records.MuteR\x05mutes\x12)\n" +
+	"\x04held\x18\x05 \x03(\v2\x15.barrage.records.HeldR\x04held\x12\"\n" +
+	"\rcreated_at_ms\x18\x06 \x01(\x03R\vcreatedAtMs\"2\n" +
+	"\x05Ended\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\bR\x05ended\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\"9\n" +
+	"\bSlowMode\x12\x18\n" +
+	"\aseconds\x18\x01 \x01(\rR\aseconds\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\"9\n" +
+	"\x03Pin\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\"u\n" +
+	"\x04Mute\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x13\n" +
+	"\x05at_ms\x18\x02 \x01(\x03R\x04atMs\x12\x19\n" +
+	"\buntil_ms\x18\x03 \x01(\x03R\auntilMs\x12\x14\n" +
+	"\x05ended\x18\x04 \x01(\bR\x05ended\x12\x0e\n" +
+	"\x02by\x18\x05 \x01(\tR\x02by\"\xd9\x02\n" +
+	"\x04Held\x122\n" +
+	"\acomment\x18\x01 \x01(\v2\x18.barrage.records.CommentR\acomment\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12H\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\v2\x1f.barrage.records.IdempotencyKeyR\x0eidempotencyKey\x12;\n" +
+	"\n" +
+	"resolution\x18\x04 \x01(\x0e2\x1b.barrage.records.ResolutionR\n" +
+	"resolution\x12$\n" +
+	"\x0eresolved_at_ms\x18\x05 \x01(\x03R\fresolvedAtMs\x12\x1f\n" +
+	"\vresolved_by\x18\x06 \x01(\tR\n" +
+	"resolvedBy\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\a \x01(\x06R\tcommentId\x12\x18\n" +
+	"\adeleted\x18\b \x01(\bR\adeleted\"\xde\x01\n" +
 	"\tRoomEvent\x12\"\n" +
 	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x19\n" +
@@ -831,23 +1614,39 @@ const file_persistence_records_records_proto_rawDesc = "" +
 	"\auser_id\x18\x06 \x01(\tR\x06userId\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\a \x01(\x06R\tcommentId\x12\x16\n" +
-	"\x06detail\x18\b \x01(\tR\x06detail\"\xb4\x02\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\"\xe5\x03\n" +
 	"\x06Record\x12G\n" +
 	"\x0ecomment_posted\x18\x01 \x01(\v2\x1e.barrage.records.CommentPostedH\x00R\rcommentPosted\x12J\n" +
 	"\x0fcomment_deleted\x18\x02 \x01(\v2\x1f.barrage.records.CommentDeletedH\x00R\x0ecommentDeleted\x12P\n" +
 	"\x11reactions_counted\x18\x03 \x01(\v2!.barrage.records.ReactionsCountedH\x00R\x10reactionsCounted\x12;\n" +
 	"\n" +
-	"room_event\x18\x04 \x01(\v2\x1a.barrage.records.RoomEventH\x00R\troomEventB\x06\n" +
-	"\x04kind\"a\n" +
+	"room_event\x18\x04 \x01(\v2\x1a.barrage.records.RoomEventH\x00R\troomEvent\x12)\n" +
+	"\x04copy\x18\x05 \x01(\v2\x15.barrage.records.CopyR\x04copy\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12*\n" +
+	"\x0etotal_comments\x18\a \x01(\x04H\x01R\rtotalComments\x88\x01\x01\x12)\n" +
+	"\x04room\x18\b \x01(\v2\x15.barrage.records.RoomR\x04roomB\x06\n" +
+	"\x04kindB\x11\n" +
+	"\x0f_total_comments\"J\n" +
+	"\x04Copy\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x06R\asession\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\"a\n" +
 	"\n" +
 	"KeptAnswer\x122\n" +
 	"\acomment\x18\x01 \x01(\v2\x18.barrage.records.CommentR\acomment\x12\x1f\n" +
 	"\vbody_digest\x18\x02 \x01(\fR\n" +
-	"bodyDigest\"t\n" +
+	"bodyDigest\"\xb7\x01\n" +
 	"\vVideoTotals\x12\x1a\n" +
 	"\bcomments\x18\x01 \x01(\x04R\bcomments\x12&\n" +
 	"\x0flast_comment_id\x18\x02 \x01(\x06R\rlastCommentId\x12!\n" +
-	"\fcounted_from\x18\x03 \x01(\x06R\vcountedFromB\x1dZ\x1bbarrage/persistence/recordsb\x06proto3"
+	"\fcounted_from\x18\x03 \x01(\x06R\vcountedFrom\x12\x1a\n" +
+	"\brevision\x18\x04 \x01(\x04R\brevision\x12%\n" +
+	"\x0etotal_revision\x18\x05 \x01(\x04R\rtotalRevision*5\n" +
+	"\n" +
+	"Resolution\x12\v\n" +
+	"\aWAITING\x10\x00\x12\f\n" +
+	"\bAPPROVED\x10\x01\x12\f\n" +
+	"\bREJECTED\x10\x02B\x1dZ\x1bbarrage/persistence/recordsb\x06proto3"
 
 var (
 	file_persistence_records_records_proto_rawDescOnce sync.Once
@@ -861,33 +1660,55 @@ func file_persistence_records_records_proto_rawDescGZIP() []byte {
 	return file_persistence_records_records_proto_rawDescData
 }
 
-var file_persistence_records_records_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_persistence_records_records_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_persistence_records_records_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
 var file_persistence_records_records_proto_goTypes = []any{
-	(*Comment)(nil),          // 0: barrage.records.Comment
-	(*IdempotencyKey)(nil),   // 1: barrage.records.IdempotencyKey
-	(*CommentPosted)(nil),    // 2: barrage.records.CommentPosted
-	(*CommentDeleted)(nil),   // 3: barrage.records.CommentDeleted
-	(*ReactionsCounted)(nil), // 4: barrage.records.ReactionsCounted
-	(*ReactionCount)(nil),    // 5: barrage.records.ReactionCount
-	(*RoomEvent)(nil),        // 6: barrage.records.RoomEvent
-	(*Record)(nil),           // 7: barrage.records.Record
-	(*KeptAnswer)(nil),       // 8: barrage.records.KeptAnswer
-	(*VideoTotals)(nil),      // 9: barrage.records.VideoTotals
+	(Resolution)(0),          // 0: barrage.records.Resolution
+	(*Comment)(nil),          // 1: barrage.records.Comment
+	(*IdempotencyKey)(nil),   // 2: barrage.records.IdempotencyKey
+	(*CommentPosted)(nil),    // 3: barrage.records.CommentPosted
+	(*CommentDeleted)(nil),   // 4: barrage.records.CommentDeleted
+	(*ReactionsCounted)(nil), // 5: barrage.records.ReactionsCounted
+	(*ReactionCount)(nil),    // 6: barrage.records.ReactionCount
+	(*ReactionSlot)(nil),     // 7: barrage.records.ReactionSlot
+	(*Room)(nil),             // 8: barrage.records.Room
+	(*Ended)(nil),            // 9: barrage.records.Ended
+	(*SlowMode)(nil),         // 10: barrage.records.SlowMode
+	(*Pin)(nil),              // 11: barrage.records.Pin
+	(*Mute)(nil),             // 12: barrage.records.Mute
+	(*Held)(nil),             // 13: barrage.records.Held
+	(*RoomEvent)(nil),        // 14: barrage.records.RoomEvent
+	(*Record)(nil),           // 15: barrage.records.Record
+	(*Copy)(nil),             // 16: barrage.records.Copy
+	(*KeptAnswer)(nil),       // 17: barrage.records.KeptAnswer
+	(*VideoTotals)(nil),      // 18: barrage.records.VideoTotals
+	nil,                      // 19: barrage.records.ReactionSlot.TotalsEntry
 }
 var file_persistence_records_records_proto_depIdxs = []int32{
-	0, // 0: barrage.records.CommentPosted.comment:type_name -> barrage.records.Comment
-	1, // 1: barrage.records.CommentPosted.idempotency_key:type_name -> barrage.records.IdempotencyKey
-	5, // 2: barrage.records.ReactionsCounted.counts:type_name -> barrage.records.ReactionCount
-	2, // 3: barrage.records.Record.comment_posted:type_name -> barrage.records.CommentPosted
-	3, // 4: barrage.records.Record.comment_deleted:type_name -> barrage.records.CommentDeleted
-	4, // 5: barrage.records.Record.reactions_counted:type_name -> barrage.records.ReactionsCounted
-	6, // 6: barrage.records.Record.room_event:type_name -> barrage.records.RoomEvent
-	0, // 7: barrage.records.KeptAnswer.comment:type_name -> barrage.records.Comment
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	1,  // 0: barrage.records.CommentPosted.comment:type_name -> barrage.records.Comment
+	2,  // 1: barrage.records.CommentPosted.idempotency_key:type_name -> barrage.records.IdempotencyKey
+	6,  // 2: barrage.records.ReactionsCounted.counts:type_name -> barrage.records.ReactionCount
+	19, // 3: barrage.records.ReactionSlot.totals:type_name -> barrage.records.ReactionSlot.TotalsEntry
+	9,  // 4: barrage.records.Room.ended:type_name -> barrage.records.Ended
+	10, // 5: barrage.records.Room.slow_mode:type_name -> barrage.records.SlowMode
+	11, // 6: barrage.records.Room.pin:type_name -> barrage.records.Pin
+	12, // 7: barrage.records.Room.mutes:type_name -> barrage.records.Mute
+	13, // 8: barrage.records.Room.held:type_name -> barrage.records.Held
+	1,  // 9: barrage.records.Held.comment:type_name -> barrage.records.Comment
+	2,  // 10: barrage.records.Held.idempotency_key:type_name -> barrage.records.IdempotencyKey
+	0,  // 11: barrage.records.Held.resolution:type_name -> barrage.records.Resolution
+	3,  // 12: barrage.records.Record.comment_posted:type_name -> barrage.records.CommentPosted
+	4,  // 13: barrage.records.Record.comment_deleted:type_name -> barrage.records.CommentDeleted
+	5,  // 14: barrage.records.Record.reactions_counted:type_name -> barrage.records.ReactionsCounted
+	14, // 15: barrage.records.Record.room_event:type_name -> barrage.records.RoomEvent
+	16, // 16: barrage.records.Record.copy:type_name -> barrage.records.Copy
+	8,  // 17: barrage.records.Record.room:type_name -> barrage.records.Room
+	1,  // 18: barrage.records.KeptAnswer.comment:type_name -> barrage.records.Comment
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_persistence_records_records_proto_init() }
@@ -895,7 +1716,7 @@ func file_persistence_records_records_proto_init() {
 	if File_persistence_records_records_proto != nil {
 		return
 	}
-	file_persistence_records_records_proto_msgTypes[7].OneofWrappers = []any{
+	file_persistence_records_records_proto_msgTypes[14].OneofWrappers = []any{
 		(*Record_CommentPosted)(nil),
 		(*Record_CommentDeleted)(nil),
 		(*Record_ReactionsCounted)(nil),
@@ -906,13 +1727,14 @@ func file_persistence_records_records_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_persistence_records_records_proto_rawDesc), len(file_persistence_records_records_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   10,
+			NumEnums:      1,
+			NumMessages:   19,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
 		GoTypes:           file_persistence_records_records_proto_goTypes,
 		DependencyIndexes: file_persistence_records_records_proto_depIdxs,
+		EnumInfos:         file_persistence_records_records_proto_enumTypes,
 		MessageInfos:      file_persistence_records_records_proto_msgTypes,
 	}.Build()
 	File_persistence_records_records_proto = out.File
