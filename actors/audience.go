@@ -2,6 +2,7 @@ package actors
 
 import (
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -17,8 +18,11 @@ import (
 type audience struct {
 	node *Node
 	self *actor.PID // of the relay or bundle, which hears fanDone and frameTimer
+	// video is the live video of a relay, "" for a bundle: its events name theirs.
+	video string
 
 	classes   []*class
+	users     map[string][]*viewer // those of users who are known, by their ids
 	fans      []*fanRef
 	busy      int // fan-outs with a frame that isn't done
 	lastFrame time.Time
@@ -27,9 +31,10 @@ type audience struct {
 }
 
 // class is the viewers that get the same frames: all comments (rate 0), or a
-// sample of so many a second.
+// sample of so many a second; moderators see what is held, too.
 type class struct {
 	rate    int
+	held    bool
 	fans    []*fanRef
 	sampler *sampler // nil for all comments
 }
@@ -65,17 +70,18 @@ func (a *audience) ready() bool {
 }
 
 // send gives all viewers a frame of events. more are events of which nobody
-// gets a sample only; spans are for frames of several live videos.
-func (a *audience) send(events []ringEvent, spans bool, more ...[]byte) {
+// gets a sample only, with the state of a room among them or not; spans are for
+// frames of several live videos.
+func (a *audience) send(events []ringEvent, spans, state bool, more ...[]byte) {
 	now := a.node.now()
 	sent := false
 	for _, c := range a.classes {
 		chosen, extra := events, more
 		if c.sampler != nil {
 			chosen = c.sampler.choose(events, now)
-			if news := c.sampler.news(now); news != nil {
-				extra = append(extra[:len(extra):len(extra)], news)
-			} else if c.sampler.shown < c.sampler.total && !a.sampled {
+			if news := c.sampler.news(a.video, now); news != nil {
+				extra = slices.Concat(extra, news)
+			} else if !a.sampled && c.sampler.tally.leftOut() {
 				a.sampled = true
 				a.node.after(sampledPeriod, a.self, sampledTimer{})
 			}
@@ -84,6 +90,7 @@ func (a *audience) send(events []ringEvent, spans bool, more ...[]byte) {
 		if frame == nil {
 			continue
 		}
+		frame.state = state
 		if spans {
 			frame.spans = spansOf(chosen)
 		}
@@ -107,8 +114,8 @@ func (a *audience) tellSamples() {
 		if c.sampler == nil {
 			continue
 		}
-		if news := c.sampler.news(a.node.now()); news != nil {
-			frame := newFrame(news)
+		if news := c.sampler.news(a.video, a.node.now()); news != nil {
+			frame := newFrame(news...)
 			for _, fan := range c.fans {
 				a.node.root.Send(fan.pid, &fanQuiet{frame})
 			}
@@ -131,6 +138,39 @@ func (a *audience) all(message any) {
 	}
 }
 
+// tell gives moderators and users what they alone may see. What all may see
+// goes with the next frame.
+func (a *audience) tell(e roomEvents) {
+	if frame := stateFrame(e.moderators); frame != nil {
+		for _, c := range a.classes {
+			for _, fan := range c.fans {
+				if c.held && fan.viewers > 0 {
+					a.node.root.Send(fan.pid, &fanQuiet{frame})
+				}
+			}
+		}
+	}
+	for _, u := range e.users {
+		var frame *Frame
+		for _, v := range a.users[u.userID] {
+			if u.held && v.who.moderator {
+				continue
+			}
+			if frame == nil {
+				frame = stateFrame([][]byte{u.event})
+			}
+			a.direct(v, frame)
+		}
+	}
+}
+
+// direct gives one viewer a frame, between those of its fan-out.
+func (a *audience) direct(v *viewer, frame *Frame) {
+	if v.fan != nil && frame != nil {
+		a.node.root.Send(v.fan.pid, &fanViewer{v, frame})
+	}
+}
+
 // beat keeps silent streams alive through proxies.
 func (a *audience) beat() {
 	if a.busy > 0 || a.node.now().Sub(a.lastFrame) < a.node.config.Heartbeat {
@@ -142,7 +182,13 @@ func (a *audience) beat() {
 
 // add gives a viewer its opening and its place in a fan-out.
 func (a *audience) add(v *viewer, m *opening) {
-	c := a.class(v.config.Rate)
+	c := a.class(v.config.Rate, v.who.moderates())
+	if v.who != nil && v.who.userID != "" {
+		if a.users == nil {
+			a.users = map[string][]*viewer{}
+		}
+		a.users[v.who.userID] = append(a.users[v.who.userID], v)
+	}
 	fan := a.fan(c)
 	fan.viewers++
 	v.fan = fan
@@ -151,16 +197,23 @@ func (a *audience) add(v *viewer, m *opening) {
 
 func (a *audience) remove(v *viewer) {
 	v.fan.viewers--
+	if v.who != nil && v.who.userID != "" {
+		if left := without(a.users[v.who.userID], v); len(left) > 0 {
+			a.users[v.who.userID] = left
+		} else {
+			delete(a.users, v.who.userID)
+		}
+	}
 	a.node.root.Send(v.fan.pid, &removeViewer{v})
 }
 
-func (a *audience) class(rate int) *class {
+func (a *audience) class(rate int, held bool) *class {
 	for _, c := range a.classes {
-		if c.rate == rate {
+		if c.rate == rate && c.held == held {
 			return c
 		}
 	}
-	c := &class{rate: rate}
+	c := &class{rate: rate, held: held}
 	if rate > 0 {
 		c.sampler = newSampler(rate)
 	}

@@ -20,7 +20,8 @@ type bundle struct {
 	// gathered are the events since the last frame, in the order in which they
 	// came.
 	gathered []ringEvent
-	news     [][]byte // of counts and gaps
+	news     [][]byte // of counts, gaps and rooms
+	state    bool     // news is of rooms, too
 
 	audience audience
 	waiting  []*viewer // until all relays have answered, or see isAhead
@@ -36,12 +37,13 @@ type bundleRoom struct {
 	sent    uint64 // the number of the first event in no frame yet
 	sentID  uint64 // the highest comment id in a frame
 	viewers uint64
+	room    roomView
 }
 
 func newBundle(node *Node, name string, videos []string) *bundle {
 	b := &bundle{node: node, name: name, videos: videos}
-	for range videos {
-		b.rooms = append(b.rooms, &bundleRoom{ring: newRing(node.config.RingComments, node.config.RingBytes)})
+	for _, video := range videos {
+		b.rooms = append(b.rooms, &bundleRoom{room: newRoomView(video), ring: newRing(node.config.RingComments, node.config.RingBytes)})
 	}
 	return b
 }
@@ -67,6 +69,10 @@ func (b *bundle) Receive(ctx actor.Context) {
 		b.send()
 	case *join:
 		b.join(m.viewer)
+	case *restate:
+		for _, room := range b.rooms {
+			b.audience.direct(m.viewer, room.room.again(m.viewer.who))
+		}
 	case joinTimer:
 		b.joinWaiting()
 	case *bundleBacklog:
@@ -100,6 +106,7 @@ func (b *bundle) onTapped(m *tapped) {
 	room := b.room(m.video)
 	room.tapped = true
 	room.viewers = m.news.viewers
+	room.room.take(m.room, b.node.now())
 	for _, e := range m.events {
 		room.ring.add(e)
 	}
@@ -107,6 +114,15 @@ func (b *bundle) onTapped(m *tapped) {
 	room.sent, room.sentID = room.ring.end(), m.lastID
 	room.ring.evict(room.sent)
 	b.joinWaiting()
+}
+
+// forget takes a comment that is deleted out of those that are in no frame yet.
+func (b *bundle) forget(video string, id uint64) {
+	for i, e := range b.gathered {
+		if e.id == id && e.video == video && !e.deletes {
+			b.gathered[i].event, b.gathered[i].row = nil, nil
+		}
+	}
 }
 
 // onNews takes the events of a relay's frame.
@@ -119,6 +135,7 @@ func (b *bundle) onNews(m *roomNews) {
 		switch {
 		case e.deletes:
 			room.ring.addDelete(e.id, e.event)
+			b.forget(m.video, e.id)
 		case e.event != nil:
 			room.ring.lastID = e.id
 			room.ring.add(e)
@@ -128,7 +145,13 @@ func (b *bundle) onNews(m *roomNews) {
 		e.video = m.video
 		b.gathered = append(b.gathered, e)
 	}
-	if m.gap != nil {
+	if m.parts != nil {
+		events := room.room.take(*m.parts, b.node.now())
+		if len(events.all) > 0 {
+			b.news, b.state = withNews(b.news, m.video, events.all), true
+		}
+		b.audience.tell(events)
+	} else if m.gap != nil {
 		b.news = append(b.news, m.gap)
 	} else if m.viewers != room.viewers {
 		room.viewers = m.viewers
@@ -146,8 +169,8 @@ func (b *bundle) send() {
 	for i := range b.gathered {
 		b.gathered[i] = b.withPositions(b.gathered[i], positions)
 	}
-	b.audience.send(b.gathered, true, b.news...)
-	b.gathered, b.news = nil, nil
+	b.audience.send(b.gathered, true, b.state, b.news...)
+	b.gathered, b.news, b.state = nil, nil, false
 	for _, room := range b.rooms {
 		room.sent, room.sentID = room.ring.end(), room.ring.lastID
 		room.ring.evict(room.sent)
@@ -200,6 +223,14 @@ type tapCount struct {
 	video string
 	count tapViewers
 }
+
+// joinTimer comes when a viewer has waited long enough.
+type joinTimer struct{}
+
+// aheadTime is how long a viewer waits for the comment that it says it has. No
+// comment takes so long from its author's answer to here; after that the id is
+// taken for a mistake.
+const aheadTime = time.Second
 
 // isAhead is as for a relay: a viewer has a comment that is still to be sent
 // here.

@@ -108,8 +108,11 @@ func (b *bundle) open(v *viewer, events []ringEvent, gaps [][]byte) {
 	}
 	comments := countComments(events)
 	if rate := v.config.Rate; rate > 0 && comments > rate {
-		events = evenly(events, rate, comments)
-		frames = append(frames, newFrame(sampledEvent(rate, comments)))
+		chosen := evenly(events, rate, comments)
+		counts := tally{}
+		counts.add(events, chosen)
+		frames = append(frames, newFrame(counts.events("")...))
+		events = chosen
 	}
 	for chunk := range slices.Chunk(events, blockEvents) {
 		named := slices.Clone(chunk)
@@ -123,7 +126,11 @@ func (b *bundle) open(v *viewer, events []ringEvent, gaps [][]byte) {
 			frames = append(frames, f)
 		}
 	}
-	b.audience.add(v, &opening{frames: frames, viewers: b.viewersFrame()})
+	var state []*Frame
+	for _, room := range b.rooms {
+		state = append(state, room.room.opening(v.who)...)
+	}
+	b.audience.add(v, &opening{frames: frames, state: state, viewers: b.viewersFrame()})
 	b.countViewer(1)
 }
 

@@ -24,16 +24,26 @@ type commentJSON struct {
 	Message     string `json:"message"`
 	ParentID    string `json:"parentId,omitempty"`
 	CreatedAt   string `json:"createdAt"`
+	Held        bool   `json:"held,omitempty"`
 }
 
 // EncodeRow makes the one encoding of a comment that everybody gets: its
 // author, viewers, and readers of history.
-func EncodeRow(c *records.Comment) *wire.Row {
-	row := &wire.Row{Id: c.Id, ParentId: c.ParentId, UserId: c.UserId}
+func EncodeRow(c *records.Comment) *wire.Row { return encodeRow(c, false) }
+
+// encodeHeld makes the encoding of a comment that waits for a moderator.
+func encodeHeld(c *records.Comment) *wire.Row { return encodeRow(c, true) }
+
+func encodeRow(c *records.Comment, held bool) *wire.Row {
+	row := &wire.Row{
+		Id: c.Id, ParentId: c.ParentId, UserId: c.UserId, BodyDigest: c.BodyDigest,
+		PostToken: c.PostToken, PostSentMs: c.PostSentMs, PostWaitedMs: c.PostWaitedMs,
+	}
 	fields := commentJSON{
 		ID: FormatID(c.Id), LiveVideoID: c.LiveVideoId,
 		UserID: c.UserId, UserName: c.UserName, Message: c.Message,
 		CreatedAt: time.UnixMilli(c.CreatedAtMs).UTC().Format(timeFormat),
+		Held:      held,
 	}
 	if c.ParentId != 0 {
 		fields.ParentID = FormatID(c.ParentId)

@@ -39,6 +39,12 @@ type (
 
 	// fanQuiet asks for a frame to be handed out that home need not hear of.
 	fanQuiet struct{ frame *Frame }
+
+	// fanViewer is for one viewer alone; it may have left.
+	fanViewer struct {
+		viewer *viewer
+		frame  *Frame
+	}
 )
 
 // writesPerTurn is how many viewers are written to before other goroutines
@@ -54,6 +60,8 @@ func (f *fanout) Receive(ctx actor.Context) {
 		f.node.root.Send(f.home, fanDone{f.index})
 	case *fanQuiet:
 		f.hand(m.frame)
+	case *fanViewer:
+		m.viewer.mailbox.PostUserMessage(m.frame)
 	case *addViewer:
 		m.viewer.slot = len(f.viewers)
 		f.viewers = append(f.viewers, m.viewer)

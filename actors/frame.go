@@ -18,6 +18,8 @@ const (
 	// Gzip is one gzip member for the whole stream, made of segments that
 	// refer to nothing before them, so that all viewers share each segment.
 	Gzip
+	// WebSocket is a message for each event.
+	WebSocket
 	encodings
 )
 
@@ -26,8 +28,8 @@ const (
 const compressionLevel = 6
 
 // Frame is a run of events, made once and shared by all viewers: each gets
-// the same slices. It never changes, but for the compressed form that is made
-// when first asked for.
+// the same slices. It never changes, but for the forms that are made when first
+// asked for.
 type Frame struct {
 	// firstID and lastID are the lowest and highest comment id in the frame,
 	// 0 if it holds no comment.
@@ -37,12 +39,19 @@ type Frame struct {
 	deleted []ringEvent
 	// spans are set in frames of several live videos only.
 	spans []videoSpan
+	// state frames tell of a room's state: a viewer for whom one was left out is
+	// told the state again.
+	state bool
 	// heartbeat frames are worth nothing to a viewer with bytes to write.
 	heartbeat bool
+	// reply frames answer one viewer, and are never left out.
+	reply bool
 
-	identity form
-	gzip     form
-	gzipOnce sync.Once
+	identity      form
+	gzip          form
+	gzipOnce      sync.Once
+	webSocket     form
+	webSocketOnce sync.Once
 }
 
 // form is a frame in one encoding, with an HTTP chunk around it.
@@ -62,10 +71,14 @@ func newFrame(events ...[]byte) *Frame {
 }
 
 // in gives the frame's form in an encoding. It may be called from any
-// goroutine; the first call for Gzip does the work.
+// goroutine; the first call for Gzip or WebSocket does the work.
 func (f *Frame) in(e Encoding) *form {
-	if e == Identity {
+	switch e {
+	case Identity:
 		return &f.identity
+	case WebSocket:
+		f.webSocketOnce.Do(func() { f.webSocket.body = webSocketFrames(f.identity.body) })
+		return &f.webSocket
 	}
 	f.gzipOnce.Do(func() {
 		events := f.identity.body

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,7 +75,7 @@ func startTestNode(tb testing.TB, dir string, change func(*Config)) *testNode {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	config := Config{
 		System: system, Journal: log, Store: store, Applied: pump, IDs: ids,
-		Metrics: NewMetrics(prometheus.NewRegistry()), Log: quiet, NodeName: "test",
+		Metrics: NewMetrics(prometheus.NewRegistry()), Log: quiet, NodeName: func() string { return "test" },
 	}
 	if change != nil {
 		change(&config)
@@ -104,6 +105,44 @@ type testOwners struct {
 
 	mu     sync.Mutex
 	active map[string]*actor.PID
+	// handed is what activations said that were moved.
+	handed map[string][]Claimed
+
+	// What other nodes answer; nil: there are none.
+	claim, claimFrom func(m *wire.Claim, from []string) ([]Claimed, error)
+	// strangers are addresses of nodes that are no members.
+	strangers map[string]bool
+	moving    map[string]chan struct{} // closed when handed is there
+	partial   atomic.Bool
+}
+
+// move has a live video begin anew, with what its activation hands over.
+func (o *testOwners) move(tb testing.TB, id string) {
+	tb.Helper()
+	// One that still began would wait for itself in Claim.
+	if _, err := o.Request(context.Background(), id, &wire.ReadVideo{}); err != nil {
+		tb.Fatal(err)
+	}
+	moved := make(chan struct{})
+	defer close(moved)
+	pid := o.get(id)
+	o.mu.Lock()
+	if o.moving == nil {
+		o.moving = map[string]chan struct{}{}
+	}
+	o.moving[id] = moved
+	o.mu.Unlock()
+	answer, err := o.system.Root.RequestFuture(pid, &wire.Claim{LiveVideoId: id}, 10*time.Second).Result()
+	claimed, ok := answer.(*wire.Claimed)
+	if err != nil || !ok {
+		tb.Fatalf("a claim was answered with %v, %v", answer, err)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.handed == nil {
+		o.handed = map[string][]Claimed{}
+	}
+	o.handed[id] = []Claimed{{Address: "before", Claimed: claimed}}
 }
 
 func (o *testOwners) get(id string) *actor.PID {
@@ -130,12 +169,57 @@ func (o *testOwners) Request(_ context.Context, id string, m proto.Message) (pro
 	}
 }
 
+func (o *testOwners) Claim(_ context.Context, m *wire.Claim, from ...string) ([]Claimed, error) {
+	if o.claim != nil {
+		return o.claim(m, from)
+	}
+	o.mu.Lock()
+	moving := o.moving[m.LiveVideoId]
+	o.mu.Unlock()
+	if moving != nil {
+		<-moving
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	handed := o.handed[m.LiveVideoId]
+	delete(o.handed, m.LiveVideoId)
+	return handed, nil
+}
+
+func (o *testOwners) ClaimFrom(_ context.Context, m *wire.Claim, from ...string) ([]Claimed, error) {
+	if o.claimFrom == nil {
+		return nil, nil
+	}
+	return o.claimFrom(m, from)
+}
+
+func (o *testOwners) Ask(context.Context, string, proto.Message) (proto.Message, error) {
+	return nil, errors.New("there is no other node")
+}
+
+func (o *testOwners) AskAll(context.Context, proto.Message) []proto.Message { return nil }
+
+func (o *testOwners) Member(address string) bool { return !o.strangers[address] }
+
+func (o *testOwners) Owner(string) string { return o.system.Address() }
+
+func (o *testOwners) Sure() bool { return true }
+
+func (o *testOwners) Partial() bool { return o.partial.Load() }
+
 func (o *testOwners) Release(id string, pid *actor.PID) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.active[id] == pid {
 		delete(o.active, id)
 	}
+}
+
+// holds says whether an activation is the one that takes requests.
+func (o *testOwners) holds(id string, pid *actor.PID) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.active[id] == pid
 }
 
 func (n *testNode) ask(video string, m proto.Message) proto.Message {
@@ -277,4 +361,44 @@ func commentIDs(stream string) (ids []uint64) {
 		}
 	}
 	return ids
+}
+
+// testClock is a clock that the test sets.
+type testClock struct {
+	mu    sync.Mutex
+	at    time.Time
+	ticks int
+}
+
+func (c *testClock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *testClock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+}
+
+func (c *testClock) add(d time.Duration) { c.set(c.now().Add(d)) }
+
+// tick is the time of day, and a millisecond ahead of it for each look: no two
+// looks are in the same millisecond.
+func (c *testClock) tick() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ticks++
+	return time.Now().Add(time.Duration(c.ticks) * time.Millisecond)
+}
+
+// eventually waits until a condition holds.
+func eventually(tb testing.TB, what string, holds func() bool) {
+	tb.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			tb.Fatal("not in time: " + what)
+		}
+	}
 }

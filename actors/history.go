@@ -28,6 +28,11 @@ func (h *History) Rows(ctx context.Context, liveVideoID string, r persistence.Ra
 	if err != nil {
 		return nil, err
 	}
+	return h.rows(ctx, liveVideoID, r, memory)
+}
+
+// rows puts a range together of what memory has of it, and of the store.
+func (h *History) rows(ctx context.Context, liveVideoID string, r persistence.Range, memory *wire.RecentRows) ([]*wire.Row, error) {
 	if r.Desc {
 		if len(memory.Rows) >= r.Limit {
 			return memory.Rows, nil

@@ -16,10 +16,10 @@ const MaxNodeNumber = 1<<persistence.IDNodeBits - 1
 // live videos of a node, so that none is given twice. It may be used from any
 // goroutine.
 type IDs struct {
-	node uint64
-	now  func() time.Time
+	now func() time.Time
 
-	mu sync.Mutex
+	mu   sync.Mutex
+	node uint64
 	// tick is the highest (millisecond, sequence) given or seen, as one number:
 	// millisecond<<IDSequenceBits | sequence. It never goes back, so a clock
 	// that does only makes ids run ahead of it until it has caught up.
@@ -41,9 +41,16 @@ func (g *IDs) Next(after uint64) uint64 {
 	clock := uint64(max(0, g.now().Sub(persistence.IDEpoch).Milliseconds())) << persistence.IDSequenceBits
 	g.mu.Lock()
 	g.tick = max(g.tick+1, clock, tickOf(after)+1)
-	tick := g.tick
+	id := g.tick<<persistence.IDNodeBits | g.node
 	g.mu.Unlock()
-	return tick<<persistence.IDNodeBits | g.node
+	return id
+}
+
+// Renumber has the generator go on as that of another node number.
+func (g *IDs) Renumber(node int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.node = uint64(node) & MaxNodeNumber
 }
 
 // tickOf takes the node's number out of an id.

@@ -1,8 +1,7 @@
 package actors
 
 import (
-	"context"
-	"errors"
+	"math/rand/v2"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -10,7 +9,6 @@ import (
 
 	"barrage/actors/wire"
 	"barrage/persistence"
-	"barrage/persistence/records"
 )
 
 // liveVideo is the virtual actor that owns a live video: the one place where
@@ -24,28 +22,60 @@ type liveVideo struct {
 
 	// Until its newest comments are read from the store (onLoaded), requests
 	// are kept here.
-	loaded bool
-	stash  []stashed
+	loading, loaded bool
+	reading         bool // a loadedRoom is to come
+	stash           []stashed
 	// retired: the video's next request starts another activation.
 	retired  bool
 	lastUsed time.Time
 
-	lastID   uint64 // the highest comment id given
-	comments uint64 // in history, less elsewhere
+	// activation tells this one from all others of the live video.
+	activation uint64
+	// view is the revision of the view in which this node is the owner.
+	view uint64
+	// claim is of the next owner: claimants are answered when nothing is pending
+	// or loading.
+	claim     *wire.Claim
+	claimants []*actor.PID
+	handsOver bool // to them: nobody has been the owner since
+	// offers are the nodes that handed the live video over, or may have parts
+	// of it, and are still to be asked; asking those that are being asked.
+	offers, asking []string
+	askAfter       uint64      // above which id the owner before this one would have asked them; 0: it had none to ask
+	late           []*lateRows // that came while it was loaded
+	lateFailures   int         // in a row
+	// verifying is what the stores are being asked about.
+	verifying   []*lateRows
+	lookPending bool // a second look into the stores is to come
+	// inherited: retired before it was loaded, with what was handed to it.
+	// carried is what was when it could not be loaded.
+	inherited bool
+	carried   []Claimed
+	// holders are the nodes that have comments of it in their stores.
+	holders  []string
+	loadedAt time.Time
+
+	lastID uint64 // the highest comment id given
+	// began is lastID as the activation began: who followed another owner
+	// further than that may have missed something.
+	began    uint64
+	revision uint64 // of the live video's newest record
 	recent   *recent
-	// elsewhere are the comments that another store counts, once counted; who
-	// asks before that waits.
-	elsewhere uint64
-	counted   bool
-	counting  []*actor.PID
+	older    olderCount
+	// pendingComments are those that the pending records add, or take away.
+	pendingComments int
 	// pending are the records given to the journal that are not durable yet,
 	// in the order in which they were given.
 	pending []*pendingRecord
-	keys    *answers
+	answers *answers
 	// pages are known to the node from when the room is loaded until it retires.
 	pages *firstPages
 
 	subscriptions subscriptions
+	room          roomState
+	reactions     reactions
+	listed        *listedVideo
+	missed        []missedRange // that relays were told of, oldest first
 }
 
 type stashed struct {
@@ -61,8 +91,23 @@ type pendingRecord struct {
 	row    *wire.Row // a comment posted, or nil
 	answer *keptAnswer
 	delete uint64 // a comment deleted, or 0
+	// comments is by how many the live video has more with it.
+	comments int
+	memory   time.Duration // how long its answer is remembered
 	// waiters are who is to be told.
 	waiters []*actor.PID
+
+	change   *roomChange // in the room, or nil
+	posted   *postNote   // what was noted of its author
+	reaction *pendingReaction
+	// held is a post that is held, with its digest and token.
+	held   *wire.Row
+	digest []byte
+	token  uint64
+	// resolves is the held comment that is approved or rejected, or 0.
+	resolves uint64
+	// answerRow is the answer, if it is not row.
+	answerRow *wire.Row
 }
 
 type (
@@ -72,21 +117,7 @@ type (
 		last persistence.LSN
 		err  error
 	}
-	// loadedRoom comes from load.
-	loadedRoom struct {
-		totals *records.VideoTotals
-		rows   []*wire.Row // oldest first
-		floor  uint64
-		err    error
-	}
-	// countedElsewhere comes from countElsewhere.
-	countedElsewhere struct {
-		comments uint64
-		err      error
-	}
 	reload    struct{}
-	recount   struct{}
-	countLate struct{}
 	idleTimer struct{}
 )
 
@@ -108,24 +139,68 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 	case *loadedRoom:
 		l.onLoaded(m)
 	case reload:
+		l.loading = false
 		l.load()
-	case *countedElsewhere:
-		l.onCounted(m)
+	case *countedOlder:
+		l.onCountedOlder(m)
 	case recount:
-		l.countElsewhere()
+		l.recount()
 	case countLate:
-		l.counted = true
-		l.answerCounting()
+		l.older.known = true
+		l.answerAskers()
 	case *durable:
 		l.onDurable(m)
 	case viewersTimer:
 		l.subscriptions.timer = false
 		l.tellViewers()
+	case reactionsTimer:
+		if l.reactions.timer = false; !l.retired {
+			l.tellReactions()
+		}
+	case *pinnedRead:
+		l.onPinnedRead(m)
+	case readPinnedAgain:
+		if !l.retired {
+			l.readPinned()
+		}
 	case idleTimer:
 		l.onIdleTimer()
 	case *actor.Stopping:
 		l.forgetPages()
-	case *wire.PostComment, *wire.DeleteComment, *wire.ReadRecent, *wire.ReadVideo, *wire.Subscribe, *wire.Lease:
+		l.unlist()
+		if l.loaded {
+			l.node.rooms.Add(-1)
+		}
+	case *keyChecked:
+		l.onKeyChecked(m)
+	case *wire.Claim:
+		l.onClaim(m, ctx.Sender())
+	case *wire.Activate:
+		l.view = max(l.view, m.View)
+		l.onOffer(m.From)
+	case *lateClaim:
+		l.onLateClaim(m)
+	case retryLate:
+		if l.loaded && !l.retired {
+			l.claimLate()
+		}
+	case *verified:
+		l.onVerified(m)
+	case lookAgain:
+		l.lookAgain()
+	case *lookedAgain:
+		if !l.retired {
+			l.lookPending = false
+			l.merge([]Claimed{{Claimed: &wire.Claimed{Rows: m.rows}}})
+		}
+	case *unverified:
+		if !l.retired {
+			l.verify(m.late)
+		}
+	case *Straggler:
+		l.onStraggler(m)
+	case *wire.PostComment, *wire.DeleteComment, *wire.ReadRecent, *wire.ReadVideo, *wire.Subscribe, *wire.Lease,
+		*wire.ChangeRoom, *wire.React, *wire.ResolveHeld, *wire.ReadHeld, *wire.ReadMutes, *wire.ReadReactions:
 		if sender := ctx.Sender(); sender != nil {
 			l.request(m, sender)
 		} else if lease, ok := m.(*wire.Lease); ok { // the relay's farewell needs no answer
@@ -137,129 +212,27 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 func (l *liveVideo) start(ctx actor.Context, id string) {
 	l.self, l.id = ctx.Self(), id
 	l.sink = &journalSink{l.node.root, l.self}
+	l.activation = rand.Uint64() //nolint:gosec // unique, no secret
 	l.recent = newRecent(l.node.config.RecentComments)
-	l.keys = newAnswers()
+	l.answers = newAnswers()
 	l.subscriptions.relays = map[string]*subscription{}
+	l.reactions.init()
 	l.lastUsed = l.node.now()
 	l.node.after(l.node.config.IdleAfter, l.self, idleTimer{})
-	l.load()
-}
-
-// load reads what the live video needs to know from the store, when all that
-// an earlier activation gave to the journal has arrived there.
-func (l *liveVideo) load() {
-	limit := l.node.config.RecentComments
-	l.node.async(func(ctx context.Context) {
-		m := &loadedRoom{floor: 1}
-		lsn, err := l.node.journal.Barrier(ctx)
-		if err == nil {
-			err = l.node.applied.WaitApplied(ctx, lsn)
-		}
-		if err == nil {
-			m.totals, err = l.node.store.Totals(ctx, l.id)
-		}
-		if err == nil {
-			var comments []*records.Comment
-			comments, err = l.node.store.Comments(ctx, l.id, persistence.Range{Limit: limit, Desc: true})
-			for i := len(comments) - 1; i >= 0; i-- {
-				m.rows = append(m.rows, EncodeRow(comments[i]))
-			}
-			switch {
-			case len(m.rows) > 0 && (err != nil || len(comments) == limit):
-				m.floor = m.rows[0].Id
-			case err != nil:
-				// Below every id that will be given, above every one that was.
-				m.floor = max(m.totals.LastCommentId+1, persistence.FirstIDAt(l.node.now()))
-			}
-			if errors.Is(err, persistence.ErrUnavailable) {
-				err = nil // it starts without older history
-			}
-		}
-		m.err = err
-		l.node.root.Send(l.self, m)
-	})
-}
-
-// loadRetry is the pause before the store is asked again for a room.
-const loadRetry = 500 * time.Millisecond
-
-func (l *liveVideo) onLoaded(m *loadedRoom) {
-	if m.err != nil {
-		l.node.log.Error("starting a live video", "liveVideoId", l.id, "error", m.err)
-		stash := l.stash
-		l.stash = nil
-		for _, s := range stash {
-			l.refuse(s.message, s.sender, wire.Code_UNAVAILABLE, "The live video can't be started now.")
-		}
-		l.node.after(loadRetry, l.self, reload{})
-		return
-	}
-	l.comments = m.totals.Comments
-	l.lastID = m.totals.LastCommentId
-	if n := len(m.rows); n > 0 {
-		l.lastID = max(l.lastID, m.rows[n-1].Id) // which another node may have given
-	}
-	l.recent.load(m.rows, m.floor, l.lastID)
-	l.countElsewhere()
-	l.loaded = true
-	l.pages = new(firstPages)
-	l.node.firstPages.Store(l.id, l.pages)
-	l.node.metrics.activations.Inc()
-	stash := l.stash
-	l.stash = nil
-	for _, s := range stash {
-		l.request(s.message, s.sender)
-	}
-}
-
-const (
-	// recountAfter is the pause before another store is asked again to count.
-	recountAfter = 15 * time.Second
-	// countPatience is how long who asks waits for that. Then they are told
-	// what is known here: a post may wait for it, too (videos.autocreate).
-	countPatience = time.Second
-)
-
-// countElsewhere has the comments counted that are in another store only.
-func (l *liveVideo) countElsewhere() {
-	l.node.after(countPatience, l.self, countLate{})
-	l.node.async(func(ctx context.Context) {
-		n, err := l.node.store.CountElsewhere(ctx, l.id)
-		l.node.root.Send(l.self, &countedElsewhere{n, err})
-	})
-}
-
-func (l *liveVideo) onCounted(m *countedElsewhere) {
-	if m.err != nil {
-		// Who waits is told what is known here.
-		l.node.log.Debug("counting older comments", "liveVideoId", l.id, "error", m.err)
-		l.node.after(recountAfter, l.self, recount{})
-	}
-	l.counted, l.elsewhere = true, m.comments
-	l.answerCounting()
-}
-
-func (l *liveVideo) answerCounting() {
-	video := &wire.Video{
-		Viewers: l.subscriptions.viewers(), Comments: l.comments + l.elsewhere,
-		Owner: l.node.config.NodeName, LastCommentId: l.lastID,
-	}
-	for _, asker := range l.counting {
-		l.node.root.Send(asker, video)
-	}
-	l.counting = nil
 }
 
 // request handles what the edges and relays ask for.
 func (l *liveVideo) request(message any, sender *actor.PID) {
 	switch {
-	case l.retired:
+	case l.retired, !l.node.owners.Sure():
+		// Somebody else may own it by now; the asker finds out.
 		l.refuse(message, sender, wire.Code_MOVED, "")
 		return
 	case !l.loaded && len(l.stash) >= maxStashed:
 		l.refuse(message, sender, wire.Code_UNAVAILABLE, "The live video is starting.")
 		return
 	case !l.loaded:
+		l.load()
 		l.stash = append(l.stash, stashed{message, sender})
 		return
 	}
@@ -270,12 +243,23 @@ func (l *liveVideo) request(message any, sender *actor.PID) {
 	case *wire.DeleteComment:
 		l.deleteComment(m, sender)
 	case *wire.ReadRecent:
-		l.node.root.Send(sender, l.recent.read(m))
+		answer := l.recent.read(m)
+		answer.Reacted, answer.Holding = len(l.reactions.comments) > 0, l.room.held.waiting > 0
+		l.node.root.Send(sender, answer)
 	case *wire.ReadVideo:
-		l.counting = append(l.counting, sender)
-		if l.counted {
-			l.answerCounting()
-		}
+		l.readVideo(m, sender)
+	case *wire.ChangeRoom:
+		l.changeRoom(m, sender)
+	case *wire.React:
+		l.react(m, sender)
+	case *wire.ResolveHeld:
+		l.resolveHeld(m, sender)
+	case *wire.ReadHeld:
+		l.readHeld(m, sender)
+	case *wire.ReadMutes:
+		l.readMutes(sender)
+	case *wire.ReadReactions:
+		l.readReactions(m, sender)
 	case *wire.Subscribe:
 		l.subscribe(m, sender)
 	case *wire.Lease:
@@ -286,10 +270,26 @@ func (l *liveVideo) request(message any, sender *actor.PID) {
 // refuse answers a request with a fault, in the form that its asker expects.
 func (l *liveVideo) refuse(message any, sender *actor.PID, code wire.Code, detail string) {
 	fault := &wire.Fault{Code: code, Detail: detail}
-	var answer any
+	if code == wire.Code_MOVED && l.claim != nil {
+		fault.Owner = l.claim.From
+	}
+	l.node.root.Send(sender, faultyAnswer(message, fault))
+}
+
+func faultyAnswer(message any, fault *wire.Fault) (answer any) {
 	switch message.(type) {
-	case *wire.PostComment, *wire.DeleteComment:
+	case *wire.PostComment, *wire.DeleteComment, *wire.ResolveHeld:
 		answer = &wire.CommentAnswer{Fault: fault}
+	case *wire.ChangeRoom:
+		answer = &wire.Video{Fault: fault}
+	case *wire.React:
+		answer = &wire.ReactAnswer{Fault: fault}
+	case *wire.ReadHeld:
+		answer = &wire.HeldRows{Fault: fault}
+	case *wire.ReadMutes:
+		answer = &wire.Mutes{Fault: fault}
+	case *wire.ReadReactions:
+		answer = &wire.ManyReactions{Fault: fault}
 	case *wire.ReadRecent:
 		answer = &wire.RecentRows{Fault: fault}
 	case *wire.ReadVideo:
@@ -299,7 +299,7 @@ func (l *liveVideo) refuse(message any, sender *actor.PID, code wire.Code, detai
 	case *wire.Lease:
 		answer = &wire.LeaseAnswer{Fault: fault}
 	}
-	l.node.root.Send(sender, answer)
+	return answer
 }
 
 // subscribe begins or renews a relay's subscription.
@@ -312,47 +312,115 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 	}
 	s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
 	answer := &wire.Subscribed{
-		Owner: l.self, NextSeq: s.nextSeq,
+		Owner: l.self, Activation: l.activation, NextSeq: s.nextSeq,
 		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,
 		LastCommentId: l.recent.lastID,
+		Room:          l.roomState(), Held: l.heldForRelay(), Muted: l.mutedLately(),
 	}
+	if totals := l.reactions.video.all(); totals != nil {
+		answer.Reactions = &wire.ReactionTotals{Totals: totals}
+	}
+	lost := m.Activation == l.activation && (!known || m.NextSeq < s.nextSeq)
+	answer.MissedAfter = l.missedBy(m, lost)
+	boundRows(answer)
 	// Straight to the relay, as all that it will be sent from now on: the
 	// asker's way is another one, on which a Publish could overtake this.
 	l.node.root.Send(m.Relay, answer)
 	l.node.root.Send(sender, &wire.Subscribed{})
+	if lost || m.Activation != 0 && m.Activation != l.activation {
+		l.repeatDeletions(s)
+	}
 	l.tellViewers()
+}
+
+// repeatDeletions tells a relay that has followed another owner, or lost a
+// message, what was deleted lately: it may not have heard.
+func (l *liveVideo) repeatDeletions(s *subscription) {
+	events := &wire.Publish{Seq: s.nextSeq, Activation: l.activation}
+	for id, d := range l.recent.deleted {
+		if l.node.now().Sub(d.at) < answerMemory && len(events.Deleted) < maxMissedDeletions {
+			events.Deleted = append(events.Deleted, id)
+		}
+	}
+	if len(events.Deleted) > 0 {
+		l.node.root.Send(s.relay, events)
+		s.nextSeq++
+	}
+}
+
+// boundRows leaves the oldest rows out of an answer that would be too large;
+// the relay announces them as a gap if it lacks them.
+func boundRows(m *wire.Subscribed) {
+	bytes := 0
+	for i := len(m.Rows) - 1; i >= 0; i-- {
+		if bytes += len(m.Rows[i].Event); bytes > maxAnswerBytes {
+			m.Floor, m.Rows = m.Rows[i].Id+1, m.Rows[i+1:]
+			return
+		}
+	}
 }
 
 func (l *liveVideo) lease(m *wire.Lease) *wire.LeaseAnswer {
 	key := m.Relay.String()
 	s, known := l.subscriptions.relays[key]
+	answer := &wire.LeaseAnswer{Activation: l.activation}
 	switch {
 	case !known:
-		return &wire.LeaseAnswer{Fault: &wire.Fault{Code: wire.Code_NOT_FOUND}}
+		answer.Fault = &wire.Fault{Code: wire.Code_NOT_FOUND}
+		return answer
 	case m.End:
 		delete(l.subscriptions.relays, key)
 	default:
 		s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
+		answer.NextSeq = s.nextSeq
 	}
 	l.tellViewers()
-	return &wire.LeaseAnswer{}
+	return answer
 }
 
 // publish sends events to all relays.
 func (l *liveVideo) publish(events *wire.Publish) {
 	now := l.node.now()
+	l.noteMissed(events, now)
 	for key, s := range l.subscriptions.relays {
 		if now.After(s.until) {
 			delete(l.subscriptions.relays, key)
 			continue
 		}
 		l.node.root.Send(s.relay, &wire.Publish{
-			Seq: s.nextSeq, Rows: events.Rows, Deleted: events.Deleted,
+			Seq: s.nextSeq, Activation: l.activation, Rows: events.Rows, Deleted: events.Deleted,
 			Viewers: events.Viewers, ViewersChanged: events.ViewersChanged,
+			MissedAfter: events.MissedAfter, MissedBefore: events.MissedBefore,
+			Room: events.Room, Reactions: events.Reactions, Held: events.Held, Muted: events.Muted,
 		})
 		s.nextSeq++
 	}
 }
+
+// publishRows sends events to all relays, in messages of a bounded size.
+func (l *liveVideo) publishRows(events *wire.Publish) {
+	rows := events.Rows
+	for {
+		n, bytes := 0, 0
+		for n < len(rows) && (n == 0 || bytes+len(rows[n].Event) <= maxPublishBytes) {
+			bytes += len(rows[n].Event)
+			n++
+		}
+		events.Rows, rows = rows[:n], rows[n:]
+		if len(rows) == 0 {
+			l.publish(events) // deletions come last: they may be of these rows
+			return
+		}
+		l.publish(&wire.Publish{Rows: events.Rows})
+	}
+}
+
+const (
+	// maxPublishBytes and maxAnswerBytes bound the comments in a message, well
+	// below what a node takes.
+	maxPublishBytes = 256 << 10
+	maxAnswerBytes  = 1 << 20
+)
 
 // retiredFor is how long a retired live video answers that it has moved:
 // longer than any request that was sent to it is on its way.
@@ -360,6 +428,10 @@ const retiredFor = 10 * time.Second
 
 // onIdleTimer puts a live video that nobody uses to sleep.
 func (l *liveVideo) onIdleTimer() {
+	if l.retired && len(l.pending) > 0 {
+		l.node.after(time.Second, l.self, idleTimer{}) // its authors wait
+		return
+	}
 	if l.retired {
 		l.node.root.Stop(l.self)
 		return
@@ -369,8 +441,17 @@ func (l *liveVideo) onIdleTimer() {
 		l.node.after(max(left, time.Second), l.self, idleTimer{})
 		return
 	}
+	l.retire()
+}
+
+// retire ends the activation: from now on requests are told that it has moved.
+func (l *liveVideo) retire() {
+	if l.retired {
+		return
+	}
 	l.retired = true
 	l.forgetPages()
+	l.unlist()
 	l.node.owners.Release(l.id, l.self)
 	l.node.after(retiredFor, l.self, idleTimer{})
 }

@@ -23,7 +23,27 @@ type Metrics struct {
 	gaps          prometheus.Counter
 	gapComments   prometheus.Counter
 	streamsClosed [closeReasons]prometheus.Counter
+	refused       [refusals]prometheus.Counter
+	reactions     prometheus.Counter
+	mutes         prometheus.Counter
+	held          prometheus.Gauge
 }
+
+// refusal is why the owner of a live video refused a post.
+type refusal int
+
+const (
+	refusedEnded refusal = iota
+	refusedMuted
+	refusedSlowMode
+	refusedRepeated
+	refusedNoParent
+	refusedHeldFull
+	refusedRejected
+	refusals
+)
+
+var refusalNames = [refusals]string{"ended", "muted", "slow_mode", "repeated", "no_parent", "held_full", "rejected"}
 
 // NewMetrics registers the actors' metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
@@ -47,5 +67,18 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	for reason, name := range closeReasonNames {
 		m.streamsClosed[reason] = closed.WithLabelValues(name)
 	}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "barrage", Name: "posts_refused_total", Help: "Posts refused by the live videos of this node, by reason.",
+	}, []string{"reason"})
+	registry.MustRegister(refused)
+	for reason, name := range refusalNames {
+		m.refused[reason] = refused.WithLabelValues(name)
+	}
+	m.reactions = counter("reactions_counted_total", "Reactions made durable by the live videos of this node.")
+	m.mutes = counter("mutes_total", "Mutes, and their ends, made durable by the live videos of this node.")
+	m.held = prometheus.NewGauge(prometheus.GaugeOpts{
+		Namespace: "barrage", Name: "held_comments", Help: "Comments that wait for moderators, in the live videos active on this node.",
+	})
+	registry.MustRegister(m.held)
 	return m
 }

@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/protobuf/proto"
 
+	"barrage/actors/wire"
 	"barrage/persistence"
 )
 
@@ -36,6 +37,30 @@ type Owners interface {
 	// Release forgets an activation that is about to end; the next request
 	// starts another.
 	Release(liveVideoID string, activation *actor.PID)
+	// Claim asks the nodes that may have owned a live video before this one,
+	// and those of the addresses, for what they know. The error is an *ErrMoved
+	// if another node is the owner after all. Nodes that can't be reached are
+	// left out.
+	Claim(ctx context.Context, claim *wire.Claim, from ...string) ([]Claimed, error)
+	// ClaimFrom asks the nodes of the addresses alone.
+	ClaimFrom(ctx context.Context, claim *wire.Claim, from ...string) ([]Claimed, error)
+	// Ask sends a message to the member at an address and gives its answer.
+	Ask(ctx context.Context, address string, message proto.Message) (proto.Message, error)
+	// AskAll sends a message to all other members at the same time, and gives
+	// the answers of those that can be reached before ctx ends.
+	AskAll(ctx context.Context, message proto.Message) []proto.Message
+	// Member says whether the node at an address is a member that can be
+	// reached.
+	Member(address string) bool
+	// Owner is the address of the node that owns a live video, as far as this
+	// node knows; "" if nobody does.
+	Owner(liveVideoID string) string
+	// Partial says that so many members can't be reached that they may have
+	// comments of which nobody else has a copy.
+	Partial() bool
+	// Sure is false while this node can't know whether others have taken over
+	// what it owned: after it was stopped for a while.
+	Sure() bool
 }
 
 // Journal is what live videos need of the node's journal.
@@ -55,14 +80,34 @@ type Applied interface {
 // Config is what the actors of a node need. Fields without a default are
 // required.
 type Config struct {
-	System   *actor.ActorSystem
-	Journal  Journal
-	Store    persistence.Store
-	Applied  Applied
-	IDs      *IDs
-	Metrics  *Metrics
-	Log      *slog.Logger
-	NodeName string
+	System  *actor.ActorSystem
+	Journal Journal
+	Store   persistence.Store
+	Applied Applied
+	IDs     *IDs
+	Metrics *Metrics
+	Log     *slog.Logger
+	// NodeName gives the node's name, for people.
+	NodeName func() string
+	// OwnBarrier is the barrier of the journal in this node's data folder; that
+	// of Journal by default, which may wait for other nodes.
+	OwnBarrier func(ctx context.Context) (persistence.LSN, error)
+	// Own is what of Store is in this node's data folder; Store by default.
+	Own persistence.Store
+	// Deletions gives the deletions of a live video that are in Own and perhaps
+	// not in the stores of others; nil: there are no others.
+	Deletions func(ctx context.Context, liveVideoID string) ([]uint64, error)
+	// Marks gives the comments of a live video, from one id to another, both
+	// included, that Own knows to be deleted; nil: there are no others.
+	Marks func(ctx context.Context, liveVideoID string, from, to uint64) (map[uint64]bool, error)
+	// Count counts a live video's comments with ids below one in the stores of
+	// all nodes, which may not know yet of some that are deleted. It may take
+	// many seconds. nil: there are no others, and Store's totals are all there
+	// is, but for what is elsewhere.
+	Count func(ctx context.Context, liveVideoID string, before uint64, deleted []uint64) (uint64, error)
+	// Archived is how far all stores have got with the journal; by default, as
+	// far as Applied.
+	Archived func() persistence.LSN
 	// Now is the clock; time.Now by default.
 	Now func() time.Time
 
@@ -92,11 +137,30 @@ type Config struct {
 	LagBytes  int
 	LagTime   time.Duration
 	CloseSlow bool
+
+	// RepeatLimit is how often a user may say the same in RepeatWindow; 0: as
+	// often as they like. TextHash makes of a comment's text what PostComment
+	// has as its text_hash; with it, a new owner knows what was said before.
+	RepeatLimit  int
+	RepeatWindow time.Duration
+	TextHash     func(message string) uint64
 }
 
 func (c *Config) setDefaults() {
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.NodeName == nil {
+		c.NodeName = func() string { return "" }
+	}
+	if c.Own == nil {
+		c.Own = c.Store
+	}
+	if c.OwnBarrier == nil && c.Journal != nil {
+		c.OwnBarrier = c.Journal.Barrier
+	}
+	if c.Archived == nil && c.Applied != nil {
+		c.Archived = c.Applied.Applied
 	}
 	setDefault(&c.RecentComments, 2000)
 	setDefault(&c.IdleAfter, 10*time.Minute)
@@ -151,13 +215,19 @@ type Node struct {
 	// firstPages are those of the live videos that this node owns: a
 	// *firstPages for each id.
 	firstPages sync.Map
-	// backlogReads bounds the readings of history for resumed streams.
-	backlogReads *semaphore.Weighted
+	// listed are the live videos that this node owns: a *listedVideo for each id.
+	listed      sync.Map
+	sharedReads sharedReads
+	listings    listings
+	// backlogReads bounds the readings of history for resumed streams, counts
+	// those for the number of comments.
+	backlogReads, counts *semaphore.Weighted
 
 	viewerProps    *actor.Props
 	heartbeatFrame *Frame
 	retry, away    retryFrames
 	streams        atomic.Int64
+	rooms          atomic.Int64
 
 	ctx    context.Context // of what runs beside the actors
 	cancel context.CancelFunc
@@ -180,6 +250,7 @@ func NewNode(config Config) (*Node, error) {
 		// the next request or join starts another.
 		root:           config.System.Root.WithGuardian(actor.NewOneForOneStrategy(0, 0, stopActor)),
 		backlogReads:   semaphore.NewWeighted(maxBacklogReads),
+		counts:         semaphore.NewWeighted(maxCounts),
 		heartbeatFrame: newFrame([]byte(":\n\n")),
 	}
 	n.heartbeatFrame.heartbeat = true
@@ -216,6 +287,16 @@ func (n *Node) History() *History { return n.history }
 
 // Streams is the number of open streams.
 func (n *Node) Streams() int { return int(n.streams.Load()) }
+
+// Rooms is the number of live videos that are active on this node.
+func (n *Node) Rooms() int { return int(n.rooms.Load()) }
+
+// OwnersChanged has relays look whether their live videos have another owner.
+func (n *Node) OwnersChanged() { n.root.Send(n.relays, ownersChanged{}) }
+
+// ConnectionLost has relays make sure that they missed nothing of what the
+// node at an address sent.
+func (n *Node) ConnectionLost(address string) { n.root.Send(n.relays, connectionLost{address}) }
 
 // NewViewer makes the actor for a connection. Its Open must follow.
 func (n *Node) NewViewer() Viewer {

@@ -19,9 +19,13 @@ type relay struct {
 
 	// The subscription: joins wait until it is answered the first time.
 	owner      *actor.PID
+	activation uint64 // of the owner
 	nextSeq    uint64
 	asking     bool // a Subscribe is under way
 	subscribed bool
+	synced     uint64 // answers of owners so far
+	// ahead are viewers that joined with a comment of which nobody here knew.
+	ahead []*viewer
 	// waiting are viewers that can't join yet (see join).
 	waiting    []*viewer
 	leaseUntil time.Time
@@ -33,6 +37,8 @@ type relay struct {
 	sent, sentID uint64
 
 	audience audience
+	room     roomView
+	news     [][]byte // of the room, in no frame yet
 	taps     []*tap
 	viewers  viewerCount
 	ended    bool // viewers are let go
@@ -42,19 +48,21 @@ type (
 	join  struct{ viewer *viewer }
 	leave struct{ viewer *viewer }
 
-	// joinTimer comes when a viewer has waited long enough.
-	joinTimer  struct{}
 	leaseTimer struct{}
 	// retrySubscribe comes after an owner could not be had.
 	retrySubscribe struct{}
 	// beat comes from the node's heartbeat wheel.
 	beat struct{}
+	// ownersChanged says that live videos may have other owners.
+	ownersChanged struct{}
+	// connectionLost says that messages of a node may have been lost.
+	connectionLost struct{ address string }
 	// endStreams asks a relay to let all its viewers go.
 	endStreams struct{}
 )
 
 const (
-	leasePeriod = 5 * time.Second
+	leasePeriod = 2 * time.Second
 	// leaseTime is how long an owner keeps a relay it does not hear from, and
 	// a relay an owner: a few periods.
 	leaseTime = 4 * leasePeriod
@@ -67,7 +75,7 @@ func (r *relay) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
 	case *actor.Started:
 		r.self = ctx.Self()
-		r.audience = audience{node: r.node, self: r.self}
+		r.audience = audience{node: r.node, self: r.self, video: r.liveVideoID}
 		r.subscribe()
 		r.node.after(leasePeriod, r.self, leaseTimer{})
 		r.node.heartbeats.add(r.self)
@@ -76,11 +84,11 @@ func (r *relay) Receive(ctx actor.Context) {
 	case fanDone:
 		r.audience.done(m)
 		r.send()
-	case joinTimer:
-		r.joinWaiting()
 	case frameTimer:
 		r.audience.timer = false
 		r.send()
+	case *restate:
+		r.audience.direct(m.viewer, r.room.again(m.viewer.who))
 	case *tap:
 		r.tap(m)
 	case *untap:
@@ -100,8 +108,22 @@ func (r *relay) Receive(ctx actor.Context) {
 	case leaseTimer:
 		r.renew()
 		r.node.after(leasePeriod, r.self, leaseTimer{})
+	case *wire.Moved:
+		if m.Activation == r.activation {
+			r.subscribe()
+		}
+	case ownersChanged:
+		if r.owner != nil && r.owner.Address != r.node.owners.Owner(r.liveVideoID) {
+			r.subscribe()
+		}
+	case connectionLost:
+		if r.owner != nil && r.owner.Address == m.address {
+			r.subscribe()
+		}
+	case *ringRows:
+		m.answer <- r.ring.rows(m.after, m.limit)
 	case *wire.LeaseAnswer:
-		if m.GetFault().GetCode() != wire.Code_OK {
+		if m.GetFault().GetCode() != wire.Code_OK || m.Activation != r.activation || m.NextSeq > r.nextSeq {
 			r.subscribe()
 			return
 		}
@@ -127,7 +149,7 @@ func (r *relay) subscribe() {
 		return
 	}
 	r.asking = true
-	request := &wire.Subscribe{Relay: r.self, Viewers: r.viewers.own, After: r.ring.lastID}
+	request := &wire.Subscribe{Relay: r.self, Viewers: r.viewers.own, After: r.ring.lastID, Activation: r.activation, NextSeq: r.nextSeq}
 	r.node.async(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 		defer cancel()
@@ -148,14 +170,37 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		r.node.after(subscribeRetry, r.self, retrySubscribe{})
 		return
 	}
-	r.owner, r.nextSeq = m.Owner, m.NextSeq
+	r.owner, r.activation, r.nextSeq = m.Owner, m.Activation, m.NextSeq
 	r.leaseUntil = r.node.now().Add(leaseTime)
+	r.synced++
 	if !r.subscribed {
 		r.ring.floor = m.Floor
 	} else if m.Floor > r.ring.lastID+1 {
-		r.announceGap(m)
+		before := m.Floor
+		if len(m.Rows) > 0 {
+			before = m.Rows[0].Id
+		}
+		// From what was sent last: what came since is in no frame, and goes too.
+		after := r.sentID
+		if m.MissedAfter != 0 {
+			after = min(after, m.MissedAfter)
+		}
+		r.announceGap(after, before)
+		fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
+		fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
+		r.ring, r.sent, r.sentID = fresh, fresh.first, fresh.lastID
+	} else if m.MissedAfter != 0 {
+		r.missed(m.MissedAfter, r.ring.lastID+1)
 	}
 	r.take(m.Rows, nil)
+	parts := roomParts{room: m.Room, held: m.Held, muted: m.Muted, whole: true}
+	if m.Room == nil {
+		parts.room = &wire.RoomState{} // of a node that knows of no rooms
+	}
+	if m.Reactions != nil {
+		parts.reactions = []*wire.ReactionTotals{m.Reactions}
+	}
+	r.takeRoom(parts)
 	r.viewers.total = m.Viewers
 	if !r.subscribed {
 		r.subscribed = true
@@ -167,33 +212,43 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		for _, t := range r.taps {
 			r.answerTap(t)
 		}
-		return
+	} else {
+		r.send()
+		r.joinWaiting()
 	}
-	r.send()
+	for _, v := range r.waiting {
+		if v.config.joinAt > r.synced {
+			r.subscribe() // the one before was asked too early
+		}
+	}
 }
 
-// announceGap tells all viewers that the relay itself missed comments which
-// the new owner has in its store only.
-func (r *relay) announceGap(m *wire.Subscribed) {
-	before := m.Floor
-	if len(m.Rows) > 0 {
-		before = m.Rows[0].Id
-	}
-	// From what was sent last: what came since is in no frame, and goes too.
-	gap := gapEvent(r.liveVideoID, r.sentID, before)
+// announceGap tells all viewers that comments between two ids were not sent
+// here.
+func (r *relay) announceGap(after, before uint64) {
+	gap := gapEvent(r.liveVideoID, after, before)
 	r.audience.all(&fanQuiet{newFrame(gap)})
 	for _, t := range r.taps {
 		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, gap: gap})
 	}
-	fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
-	fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
-	r.ring, r.sent, r.sentID = fresh, fresh.first, fresh.lastID
+}
+
+// missed announces comments that came into the room late, among those that
+// were sent already. Who resumes from before them is served from history.
+func (r *relay) missed(after, before uint64) {
+	r.announceGap(after, before)
+	r.ring.floor = max(r.ring.floor, before)
+	r.ring.lastID = max(r.ring.lastID, before-1)
+	if r.sent == r.ring.end() {
+		r.sentID = r.ring.lastID
+		r.joinWaiting()
+	}
 }
 
 // publish takes events from the owner. A number missed means that something
 // was lost on the way.
 func (r *relay) publish(m *wire.Publish) {
-	if !r.subscribed || m.Seq < r.nextSeq {
+	if !r.subscribed || m.Activation != r.activation || m.Seq < r.nextSeq {
 		return // of an earlier subscription
 	}
 	if m.Seq > r.nextSeq {
@@ -202,16 +257,36 @@ func (r *relay) publish(m *wire.Publish) {
 	}
 	r.nextSeq++
 	r.take(m.Rows, m.Deleted)
+	if m.MissedAfter != 0 {
+		r.missed(m.MissedAfter, m.MissedBefore)
+	}
 	if m.ViewersChanged && m.Viewers != r.viewers.total {
 		r.viewers.total, r.viewers.news = m.Viewers, true
 	}
+	if m.Room != nil || len(m.Reactions) > 0 || len(m.Held) > 0 || len(m.Muted) > 0 {
+		r.takeRoom(roomParts{room: m.Room, reactions: m.Reactions, held: m.Held, muted: m.Muted})
+	}
 	r.send()
+}
+
+// takeRoom takes what is set for the room, and tells viewers what is new by it.
+func (r *relay) takeRoom(parts roomParts) {
+	events := r.room.take(parts, r.node.now())
+	if !r.subscribed {
+		return // nobody has joined yet
+	}
+	r.news = withNews(r.news, r.liveVideoID, events.all)
+	r.audience.tell(events)
+	for _, t := range r.taps {
+		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, parts: &parts})
+	}
 }
 
 // take puts events into the ring, but for those that it has.
 func (r *relay) take(rows []*wire.Row, deleted []uint64) {
 	for _, row := range rows {
 		if row.Id > r.ring.lastID {
+			r.passAhead(row.Id)
 			r.ring.addComment(row)
 		}
 	}
@@ -220,20 +295,31 @@ func (r *relay) take(rows []*wire.Row, deleted []uint64) {
 	}
 }
 
+// passAhead lets those viewers go that may have a comment which comes only now:
+// they come back with what they have.
+func (r *relay) passAhead(id uint64) {
+	for _, v := range r.ahead {
+		if v.fan != nil && id <= v.joinedAfter {
+			r.node.root.Send(v.self, letGo{})
+		}
+	}
+	r.ahead = nil
+}
+
 // send gives the viewers a frame of all that has come since the last, as soon
 // as they are ready for it.
 func (r *relay) send() {
-	if (r.sent == r.ring.end() && !r.viewers.news) || !r.audience.ready() {
+	if (r.sent == r.ring.end() && !r.viewers.news && len(r.news) == 0) || !r.audience.ready() {
 		return
 	}
-	var more [][]byte
+	more := r.news
 	if r.viewers.news {
 		more = append(more, viewersEvent(r.liveVideoID, r.viewers.total))
 	}
 	events := r.ring.events[r.sent-r.ring.first:]
-	r.audience.send(events, false, more...)
+	r.audience.send(events, false, len(r.news) > 0, more...)
 	r.tellTaps(events)
-	r.viewers.news = false
+	r.viewers.news, r.news = false, nil
 	r.sent, r.sentID = r.ring.end(), r.ring.lastID
 	r.ring.evict(r.sent)
 	r.joinWaiting()

@@ -36,25 +36,19 @@ func (r *relay) replay(v *viewer, from uint64) []*Frame {
 	}
 	events := r.ring.events[from-r.ring.first : r.sent-r.ring.first]
 	comments := countComments(events)
-	show := min(rate, comments)
-	var news [][]byte
-	if show < comments {
-		news = append(news, sampledEvent(show, comments))
-	}
-	if f := compose(evenly(events, show, comments), news...); f != nil {
+	chosen := evenly(events, min(rate, comments), comments)
+	counts := tally{}
+	counts.add(events, chosen)
+	if f := compose(chosen, counts.events(r.liveVideoID)...); f != nil {
 		return []*Frame{f}
 	}
 	return nil
 }
 
-// aheadTime is how long a viewer waits for the comment that it says it has. No
-// comment takes so long from its author's answer to here; after that the id is
-// taken for a mistake.
-const aheadTime = time.Second
-
 // isAhead says whether a viewer already has a comment that is still to be sent
 // here: it has it from another node, or as the answer to its own post. Would
-// it join now, it would get that comment twice.
+// it join now, it would get that comment twice. One that the owner does not
+// know either, asked after the viewer came, is taken for a mistake.
 func (r *relay) isAhead(v *viewer) bool {
 	c := v.config
 	if !c.Resume || c.After <= r.sentID {
@@ -63,12 +57,14 @@ func (r *relay) isAhead(v *viewer) bool {
 	if c.After <= r.ring.lastID {
 		return true // it will be in the next frame
 	}
-	now := r.node.now()
-	if c.askedAt.IsZero() {
-		c.askedAt = now
-		r.node.after(aheadTime, r.self, joinTimer{})
+	if c.joinAt == 0 {
+		c.joinAt = r.synced + 1
+		if r.asking {
+			c.joinAt++ // that may have been answered before the viewer came
+		}
+		r.subscribe()
 	}
-	return now.Sub(c.askedAt) < aheadTime
+	return r.synced < c.joinAt
 }
 
 // joinWaiting lets those join who wait, as far as they can.
@@ -87,9 +83,23 @@ func (r *relay) open(v *viewer, after uint64, frames []*Frame) {
 		r.node.root.Send(v.self, letGo{})
 		return
 	}
-	r.audience.add(v, &opening{after: after, frames: frames, viewers: r.viewers.frame(r.liveVideoID)})
+	if after > r.ring.lastID && r.plausible(after) {
+		v.joinedAfter = after
+		r.ahead = append(r.ahead, v)
+	}
+	r.audience.add(v, &opening{after: after, frames: frames, state: r.room.opening(v.who), viewers: r.viewers.frame(r.liveVideoID)})
 	r.countViewer(1)
 }
+
+// plausible says whether a comment of which nobody here knows may come yet: it
+// is of an owner that is cut off. Other ids are mistakes.
+func (r *relay) plausible(id uint64) bool {
+	age := r.node.now().Sub(persistence.IDTime(id))
+	return age > -time.Second && age < plausibleAge
+}
+
+// plausibleAge is longer than nodes are usually cut off.
+const plausibleAge = 10 * time.Minute
 
 func (r *relay) countViewer(change int) {
 	r.viewers.own = uint64(int(r.viewers.own) + change)

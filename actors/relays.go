@@ -47,6 +47,10 @@ func (r *relays) Receive(ctx actor.Context) {
 		ctx.Send(r.enter(m.video), m)
 	case *untap:
 		r.leave(ctx, m.video, m)
+	case *restate:
+		if known, ok := r.known[m.viewer.video]; ok {
+			ctx.Send(known.pid, m)
+		}
 	case *tapCount:
 		if known, ok := r.known[m.video]; ok {
 			ctx.Send(known.pid, m.count)
@@ -56,6 +60,16 @@ func (r *relays) Receive(ctx actor.Context) {
 		if ok && known.viewers == 0 && known.emptied == m.emptied {
 			delete(r.known, m.liveVideoID)
 			ctx.Poison(known.pid)
+		}
+	case *ringRows:
+		if known, ok := r.known[m.video]; ok {
+			ctx.Send(known.pid, m)
+		} else {
+			m.answer <- nil
+		}
+	case ownersChanged, connectionLost:
+		for _, known := range r.known {
+			ctx.Send(known.pid, m)
 		}
 	case endStreams:
 		r.ending = true
@@ -78,16 +92,19 @@ func (r *relays) enter(video string) *actor.PID {
 
 // spawn starts a relay, or a bundle.
 func (r *relays) spawn(video string) *actor.PID {
-	return r.node.root.Spawn(actor.PropsFromProducer(func() actor.Actor {
+	// The system's id keeps what is sent to a relay of an earlier process from
+	// this one.
+	return r.node.root.SpawnPrefix(actor.PropsFromProducer(func() actor.Actor {
 		if videos := bundleVideos(video); len(videos) > 1 {
 			return newBundle(r.node, video, videos)
 		}
 		return &relay{
 			node: r.node, liveVideoID: video,
+			room:     newRoomView(video),
 			ring:     newRing(r.node.config.RingComments, r.node.config.RingBytes),
 			backlogs: map[uint64]*backlog{},
 		}
-	}))
+	}), "relay/"+r.node.config.System.ID+"/")
 }
 
 // leave tells a relay that somebody goes.

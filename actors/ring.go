@@ -24,9 +24,10 @@ type ring struct {
 
 // ringEvent is a comment, or the news that one is deleted.
 type ringEvent struct {
-	id      uint64 // of the comment
-	deletes bool   // the event says that the comment is deleted
-	event   []byte // nil: a comment that was deleted since
+	id      uint64    // of the comment
+	deletes bool      // the event says that the comment is deleted
+	event   []byte    // nil: a comment that was deleted since
+	row     *wire.Row // the comment, in a relay's ring
 	// video is only set in a bundle, for events of several live videos.
 	video string
 }
@@ -48,14 +49,14 @@ func (r *ring) end() uint64 { return r.first + uint64(len(r.events)) }
 
 func (r *ring) addComment(row *wire.Row) {
 	r.lastID = row.Id
-	r.add(ringEvent{id: row.Id, event: row.Event})
+	r.add(ringEvent{id: row.Id, event: row.Event, row: row})
 }
 
 // addDelete notes a deletion, and forgets the comment.
 func (r *ring) addDelete(id uint64, event []byte) {
 	if i := r.find(id); i < len(r.events) && r.events[i].id == id && !r.events[i].deletes {
 		r.bytes -= len(r.events[i].event)
-		r.events[i].event = nil
+		r.events[i].event, r.events[i].row = nil, nil
 		r.forgetFrames()
 	}
 	r.add(ringEvent{id: id, deletes: true, event: event})
@@ -85,6 +86,20 @@ func (r *ring) evict(sent uint64) {
 		r.events = r.events[n:]
 		r.first += uint64(n)
 	}
+}
+
+// rows gives the newest comments above an id, newest first, up to so many.
+func (r *ring) rows(after uint64, limit int) (rows []*wire.Row) {
+	for i := len(r.events) - 1; i >= 0 && len(rows) < limit; i-- {
+		switch e := r.events[i]; {
+		case e.deletes || e.row == nil:
+		case e.id <= after:
+			return rows
+		default:
+			rows = append(rows, e.row)
+		}
+	}
+	return rows
 }
 
 // find gives the index of the first comment with an id at or above this one,

@@ -1,10 +1,12 @@
 package actors
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -63,6 +65,29 @@ type modelStream struct {
 	// known: how many comments were posted when the stream was opened.
 	known int
 	slow  bool
+
+	encoding Encoding
+}
+
+// got is what a stream's client has, as server-sent events.
+func (m *roomModel) got(s *modelStream) string {
+	s.conn.mu.Lock()
+	b := bytes.Clone(s.conn.bytes)
+	s.conn.mu.Unlock()
+	if s.encoding == Identity {
+		return string(b)
+	}
+	frames, _ := socketFrames(m.t, b)
+	var text strings.Builder
+	for _, e := range socketEvents(m.t, frames) {
+		if e.Event != "comment" {
+			fmt.Fprintf(&text, "event: %s\n", e.Event)
+		} else {
+			fmt.Fprintf(&text, "id: %s\n", e.ID)
+		}
+		fmt.Fprintf(&text, "data: %s\n\n", e.Data)
+	}
+	return text.String()
 }
 
 func newRoomModel(t *testing.T, n *testNode, room int) *roomModel {
@@ -95,7 +120,7 @@ func (m *roomModel) run() {
 	m.posted = append(m.posted, last)
 	for _, s := range m.streams {
 		s.conn.take(-1)
-		s.conn.untilHas(m.t, "id: "+FormatID(last)+"\n")
+		s.conn.untilHas(m.t, map[Encoding]string{Identity: "id: ", WebSocket: `"id":"`}[s.encoding]+FormatID(last))
 		m.check(s)
 	}
 }
@@ -132,9 +157,7 @@ func (m *roomModel) resume() {
 	s := m.streams[i]
 	m.streams = append(m.streams[:i], m.streams[i+1:]...)
 	s.conn.viewer.HungUp()
-	s.conn.mu.Lock()
-	got := string(s.conn.bytes)
-	s.conn.mu.Unlock()
+	got := m.got(s)
 	after := s.after
 	if ids := commentIDs(got); len(ids) > 0 {
 		after = ids[len(ids)-1]
@@ -144,7 +167,10 @@ func (m *roomModel) resume() {
 
 func (m *roomModel) open(after uint64) {
 	s := &modelStream{after: after, known: len(m.posted)}
-	s.conn = m.n.watch(m.video, ViewerConfig{Resume: true, After: after})
+	if m.random.IntN(3) == 0 {
+		s.encoding = WebSocket
+	}
+	s.conn = m.n.watch(m.video, ViewerConfig{Resume: true, After: after, Encoding: s.encoding})
 	if m.random.IntN(2) == 0 {
 		s.slow = true
 		s.conn.mu.Lock()
@@ -167,9 +193,7 @@ func (m *roomModel) read() {
 // twice, and each one posted behind the resume point is there, or deleted, or
 // within an announced gap.
 func (m *roomModel) check(s *modelStream) {
-	s.conn.mu.Lock()
-	got := string(s.conn.bytes)
-	s.conn.mu.Unlock()
+	got := m.got(s)
 	type gap struct{ after, before uint64 }
 	var gaps []gap
 	have := map[uint64]bool{}

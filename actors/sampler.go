@@ -1,7 +1,10 @@
 package actors
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -33,20 +36,20 @@ type sampler struct {
 	shownAt []time.Time
 	next    int
 
-	shown, total int // since told
-	told         time.Time
+	tally tally // since told
+	told  time.Time
 }
 
 // sampledPeriod is how often viewers of a sample hear what it is one of.
 const sampledPeriod = time.Second
 
 func newSampler(rate int) *sampler {
-	return &sampler{rate: rate, shownAt: make([]time.Time, rate)}
+	return &sampler{rate: rate, shownAt: make([]time.Time, rate), tally: tally{}}
 }
 
 // choose gives the events that the sample shows: all deletions, and some of
 // the comments.
-func (s *sampler) choose(events []ringEvent, now time.Time) []ringEvent {
+func (s *sampler) choose(events []ringEvent, now time.Time) (chosen []ringEvent) {
 	comments := countComments(events)
 	show := min(comments, s.allowance(now))
 	for range show {
@@ -54,9 +57,9 @@ func (s *sampler) choose(events []ringEvent, now time.Time) []ringEvent {
 		s.next = (s.next + 1) % s.rate
 	}
 	s.credit -= float64(show)
-	s.shown += show
-	s.total += comments
-	return evenly(events, show, comments)
+	chosen = evenly(events, show, comments)
+	s.tally.add(events, chosen)
+	return chosen
 }
 
 // allowance is how many comments may be shown now. Credit spreads them over
@@ -76,23 +79,60 @@ func (s *sampler) allowance(now time.Time) int {
 	return n
 }
 
-// news is the event that says how much was left out, nil if it is too early
-// for one or nothing was.
-func (s *sampler) news(now time.Time) []byte {
+// news are the events that say how much was left out, none if it is too early
+// for them or nothing was. video is the live video of events that name none.
+func (s *sampler) news(video string, now time.Time) [][]byte {
 	if now.Sub(s.told) < sampledPeriod {
 		return nil
 	}
 	s.told = now
-	shown, total := s.shown, s.total
-	s.shown, s.total = 0, 0
-	if shown == total {
-		return nil
-	}
-	return sampledEvent(shown, total)
+	news := s.tally.events(video)
+	clear(s.tally)
+	return news
 }
 
-func sampledEvent(shown, total int) []byte {
-	return namedEvent("sampled", fmt.Sprintf(`{"shown":%d,"total":%d}`, shown, total))
+// tally is how much of each live video there was, and how much of it was shown.
+type tally map[string]shownOf
+
+type shownOf struct{ shown, total int }
+
+// add counts events, and those of them that are shown.
+func (t tally) add(all, shown []ringEvent) {
+	for _, e := range all {
+		if !e.deletes && e.event != nil {
+			t[e.video] = shownOf{t[e.video].shown, t[e.video].total + 1}
+		}
+	}
+	for _, e := range shown {
+		if !e.deletes && e.event != nil {
+			t[e.video] = shownOf{t[e.video].shown + 1, t[e.video].total}
+		}
+	}
+}
+
+// leftOut says whether not all was shown.
+func (t tally) leftOut() bool {
+	for _, n := range t {
+		if n.shown < n.total {
+			return true
+		}
+	}
+	return false
+}
+
+// events are those that say how much was left out of each live video; video is
+// the one of events that name none.
+func (t tally) events(video string) (events [][]byte) {
+	for _, of := range slices.Sorted(maps.Keys(t)) {
+		if n := t[of]; n.shown < n.total {
+			events = append(events, sampledEvent(cmp.Or(of, video), n.shown, n.total))
+		}
+	}
+	return events
+}
+
+func sampledEvent(liveVideoID string, shown, total int) []byte {
+	return namedEvent("sampled", fmt.Sprintf(`{"liveVideoId":"%s","shown":%d,"total":%d}`, liveVideoID, shown, total))
 }
 
 func countComments(events []ringEvent) (n int) {

@@ -3,6 +3,8 @@ package actors
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -69,7 +71,7 @@ func TestSampledViewersHearWhatIsLeftOut(t *testing.T) {
 	}
 	sampled := n.watch("v", ViewerConfig{Rate: 6, History: 20})
 	all := n.watch("v", ViewerConfig{})
-	if got := sampled.untilHas(t, `event: sampled`+"\n"+`data: {"shown":5,"total":20}`); len(commentIDs(got)) != 5 {
+	if got := sampled.untilHas(t, `event: sampled`+"\n"+`data: {"liveVideoId":"v","shown":5,"total":20}`); len(commentIDs(got)) != 5 {
 		t.Errorf("the opening has %d comments of a class of 5", len(commentIDs(got)))
 	}
 	all.untilHas(t, "event: viewers")
@@ -82,6 +84,36 @@ func TestSampledViewersHearWhatIsLeftOut(t *testing.T) {
 	}
 	if ids := commentIDs(all.untilHas(t, "comment 39")); len(ids) != 40 {
 		t.Errorf("a viewer that wants all got %d of 40", len(ids))
+	}
+}
+
+var sampledOf = regexp.MustCompile(`event: sampled\ndata: {"liveVideoId":"(\w+)","shown":(\d+),"total":(\d+)}`)
+
+func TestASampleOfSeveralLiveVideosNamesThoseOfWhichSomethingIsLeftOut(t *testing.T) {
+	n := newTestNode(t, nil)
+	for i := range 30 {
+		n.post("a", fmt.Sprintf("a %d", i))
+		n.post("b", fmt.Sprintf("b %d", i))
+	}
+	v := n.watch("", ViewerConfig{Videos: []string{"a", "b", "quiet"}, Rate: 10, History: 40})
+	got := v.untilHas(t, "event: viewers")
+	if shown := commentIDs(got); len(shown) != 10 {
+		t.Errorf("the opening has %d comments of a sample of 10", len(shown))
+	}
+	shown, total := map[string]int{}, map[string]int{}
+	for _, m := range sampledOf.FindAllStringSubmatch(got, -1) {
+		shown[m[1]], _ = strconv.Atoi(m[2])
+		total[m[1]], _ = strconv.Atoi(m[3])
+	}
+	if shown["a"]+shown["b"] != 10 || total["a"] != 20 || total["b"] != 20 || len(total) != 2 {
+		t.Errorf("shown are %v of %v:\n%s", shown, total, got)
+	}
+	for i := range 20 {
+		n.post("b", fmt.Sprintf("live %d", i))
+	}
+	got = v.until(t, "a report on what is live", func(got string, _ bool) bool { return strings.Count(got, "event: sampled") > 2 })
+	if strings.Count(got, `"liveVideoId":"a","shown"`) > 1 || strings.Contains(got, `"liveVideoId":"quiet","shown"`) {
+		t.Errorf("more is said to be left out than is:\n%s", got)
 	}
 }
 

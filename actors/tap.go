@@ -31,13 +31,15 @@ type (
 		floor  uint64
 		lastID uint64 // the highest comment id that is sent
 		news   roomNews
+		room   roomParts
 	}
 	// roomNews is what a bundle hears of a live video.
 	roomNews struct {
 		video   string
 		events  []ringEvent
 		viewers uint64
-		gap     []byte // an event, if the relay itself missed something
+		gap     []byte     // an event, if the relay itself missed something
+		parts   *roomParts // of the room, if they changed
 	}
 )
 
@@ -52,7 +54,7 @@ func (r *relay) answerTap(m *tap) {
 	r.node.root.Send(m.bundle, &tapped{
 		video: r.liveVideoID, events: slices.Clone(r.ring.events[:r.sent-r.ring.first]),
 		floor: r.ring.floor, lastID: r.sentID,
-		news: roomNews{video: r.liveVideoID, viewers: r.viewers.total},
+		news: roomNews{video: r.liveVideoID, viewers: r.viewers.total}, room: r.room.snapshot(),
 	})
 }
 

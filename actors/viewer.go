@@ -25,7 +25,7 @@ type ViewerConfig struct {
 	Videos      []string
 	Encoding    Encoding
 	// Chunked: the body is sent in HTTP/1.1 chunks; otherwise it is raw bytes
-	// up to the end of the connection.
+	// up to the end of the connection. Not with WebSocket.
 	Chunked bool
 	// Head is written before all else: the response head.
 	Head []byte
@@ -38,11 +38,22 @@ type ViewerConfig struct {
 	Positions []uint64
 	// Rate: at most so many comments a second, a sample of all; 0: all.
 	Rate int
+	// UserID is who watches, "" if that is not known: these streams get what is
+	// for the user alone. A Moderator's stream gets all comments that wait.
+	UserID    string
+	Moderator bool
+
+	// Poll makes a viewer that is sent nothing: Poll is called once when there
+	// is a comment above After, or when the stream is to end. Finish is to
+	// follow. It must not wait.
+	Poll func()
 
 	// Closed is called once when the viewer is gone, for whatever reason.
 	Closed func()
 
-	askedAt time.Time // of the relay, see isAhead
+	askedAt time.Time // of the bundle, see bundle.isAhead
+	joinAt  uint64    // how many answers the relay has when it may join, see relay.isAhead
+	early   []*Frame  // replies from before the opening
 }
 
 // Viewer is how the edge speaks to a viewer actor.
@@ -53,6 +64,10 @@ type Viewer struct {
 
 // Writable says that the client takes bytes again.
 func (v Viewer) Writable() { v.root.Send(v.pid, writable{}) }
+
+// LetGo ends the stream in good order, and tells the client to come back in a
+// while. It may run the viewer on the caller's goroutine, its Closed included.
+func (v Viewer) LetGo() { v.root.Send(v.pid, letGo{}) }
 
 // HungUp says that the client is gone.
 func (v Viewer) HungUp() { v.root.Send(v.pid, hungUp{}) }
@@ -69,8 +84,12 @@ type (
 		// after is the comment id that the client had before frames.
 		after   uint64
 		frames  []*Frame // shared with others who join at this point
+		state   []*Frame // of the room
 		viewers *Frame   // how many watch, or nil
 	}
+
+	// restate asks a relay or bundle to tell a viewer the room's state again.
+	restate struct{ viewer *viewer }
 
 	// letGo ends a stream in good order; the client is told when to come back.
 	letGo struct{}
@@ -89,15 +108,21 @@ type viewer struct {
 	conn     Conn
 	config   *ViewerConfig // what only joining needs; nil afterwards
 	closed   func()
-	video    string // what is watched, as relays knows it
+	who      *rights // nil: nobody
+	video    string  // what is watched, as relays knows it
 	encoding Encoding
 	chunked  bool
 	closing  bool
 	gone     bool
+	polled   bool   // poll was called
+	said     bool   // a WebSocket's close frame is sent, or in the queue
+	ends     uint8  // the closeReason, while closing
+	poll     func() // ViewerConfig.Poll, nil for most
 
-	// fan belongs to the relay, slot to the fan-out that has the viewer.
-	fan  *fanRef
-	slot int
+	// fan and joinedAfter belong to the relay, slot to the fan-out that has the viewer.
+	fan         *fanRef
+	joinedAfter uint64 // see relay.passAhead
+	slot        int
 
 	// queue are frames not yet written; of the first, offset bytes are.
 	queue  []*Frame
@@ -123,6 +148,9 @@ type lag struct {
 	newest  *Frame // the last frame dropped that has comments
 	deleted []ringEvent
 	spans   []videoSpan // of a bundle's frames dropped, but for the newest
+	state   bool        // frames with the state of a room were dropped
+	replies []*Frame    // they are sent with the rest
+	bytes   int         // of replies
 }
 
 // Receive handles all messages but frames, which viewerMailbox gives to
@@ -139,6 +167,10 @@ func (v *viewer) Receive(ctx actor.Context) {
 		v.start(ctx, m)
 	case letGo:
 		v.letGo()
+	case reply:
+		v.deliver(m.frame)
+	case *finish:
+		v.finish(m)
 	case *actor.Stopping:
 		v.stop(closedByNode)
 	}
@@ -147,9 +179,12 @@ func (v *viewer) Receive(ctx actor.Context) {
 func (v *viewer) start(ctx actor.Context, m *startViewer) {
 	c := m.config
 	v.self, v.conn, v.closed = ctx.Self(), c.Conn, c.Closed
-	v.video, v.encoding, v.chunked = c.LiveVideoID, c.Encoding, c.Chunked
+	v.video, v.encoding, v.chunked, v.poll = c.LiveVideoID, c.Encoding, c.Chunked, c.Poll
 	if len(c.Videos) > 0 {
 		v.video = bundleName(c.Videos)
+	}
+	if c.UserID != "" || c.Moderator {
+		v.who = &rights{c.UserID, c.Moderator}
 	}
 	if c.Rate > 0 {
 		c.Rate = rateClass(c.Rate)
@@ -161,10 +196,6 @@ func (v *viewer) start(ctx actor.Context, m *startViewer) {
 		header.set(gzipHeader)
 		first = append(first, v.bytes(&header)...)
 	}
-	retry := v.node.retry.any()
-	form := retry.in(v.encoding)
-	v.begin(retry, form)
-	first = append(first, v.bytes(form)...)
 	// The socket is new and its buffer empty: a head always fits.
 	if n, err := v.conn.Write(first); err != nil || n < len(first) {
 		v.stop(closedByClient)
@@ -194,7 +225,8 @@ func (v *viewer) begin(f *Frame, form *form) {
 
 // deliver takes the next frame.
 func (v *viewer) deliver(f *Frame) {
-	if v.gone || v.closing {
+	if v.gone || v.closing || v.poll != nil || v.config != nil {
+		v.deliverLater(f)
 		return
 	}
 	if len(v.queue) == 0 {
@@ -246,6 +278,10 @@ func (v *viewer) fallBehind(f *Frame) {
 
 // drop leaves a frame out and notes what the client must be told of it.
 func (v *viewer) drop(f *Frame) {
+	if f.reply {
+		v.keepReply(f)
+		return
+	}
 	if f.comments > 0 {
 		v.lag.dropped += f.comments
 		if v.lag.newest != nil {
@@ -253,6 +289,7 @@ func (v *viewer) drop(f *Frame) {
 		}
 		v.lag.newest = f
 	}
+	v.lag.state = v.lag.state || f.state
 	v.lag.deleted = append(v.lag.deleted, f.deleted...)
 	if len(v.lag.deleted) > maxMissedDeletions || v.node.now().Sub(v.behind) > v.node.config.LagTime {
 		v.stop(closedTooSlow)
@@ -286,7 +323,7 @@ func (v *viewer) flush() {
 		v.catchUp()
 	}
 	if v.closing && !v.gone {
-		v.stop(closedByNode)
+		v.stop(closeReason(v.ends))
 	}
 }
 
@@ -323,6 +360,12 @@ func (v *viewer) catchUp() {
 	if missed.newest != nil {
 		v.push(missed.newest)
 	}
+	if missed.state {
+		v.node.root.Send(v.node.relays, &restate{v})
+	}
+	for _, f := range missed.replies {
+		v.push(f)
+	}
 	v.behind = v.node.now()
 }
 
@@ -339,17 +382,32 @@ func (v *viewer) push(f *Frame) {
 
 // open gives a viewer what it missed, when it has joined.
 func (v *viewer) open(m *opening) {
+	early := v.config.early
 	v.config = nil
 	if v.gone || v.closing {
 		return
 	}
+	if v.poll != nil {
+		for _, f := range m.frames {
+			v.deliverLater(f)
+		}
+		return
+	}
 	v.lastID = m.after
 	v.behind = v.node.now()
+	// Who reads it has joined: from here on nothing is missed.
+	v.push(v.node.retry.any())
 	for _, f := range m.frames {
+		v.push(f)
+	}
+	for _, f := range m.state {
 		v.push(f)
 	}
 	if m.viewers != nil {
 		v.push(m.viewers)
+	}
+	for _, f := range early {
+		v.push(f)
 	}
 	v.allowance = v.waiting
 	v.flush()
@@ -358,16 +416,14 @@ func (v *viewer) open(m *opening) {
 // letGo ends the stream after what is half written, and tells the client when
 // to come back.
 func (v *viewer) letGo() {
-	if v.gone || v.closing {
+	if v.poll != nil {
+		v.wake()
 		return
 	}
-	v.lag = nil
-	if len(v.queue) > 1 {
-		v.queue = v.queue[:1]
+	if v.conn == nil { // it is not open yet
+		return
 	}
-	v.push(v.node.away.any())
-	v.closing = true
-	v.flush()
+	v.finish(&finish{frame: v.node.away.any(), as: closedByNode})
 }
 
 // stop ends the viewer. A stream that ends between two frames is ended in
@@ -377,7 +433,7 @@ func (v *viewer) stop(reason closeReason) {
 		return
 	}
 	v.gone = true
-	if reason == closedByNode && len(v.queue) == 0 {
+	if (reason == closedByNode || v.closing) && len(v.queue) == 0 {
 		v.end()
 	}
 	v.queue, v.lag = nil, nil
@@ -399,6 +455,9 @@ func (v *viewer) end() {
 		var trailer form
 		trailer.set(gzipTrailer(v.crc, v.size))
 		b = append(b, v.bytes(&trailer)...)
+	}
+	if v.encoding == WebSocket && !v.said {
+		b = AppendCloseFrame(b, CloseGoingAway, "")
 	}
 	if v.chunked {
 		b = append(b, lastChunk...)

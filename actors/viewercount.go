@@ -90,6 +90,7 @@ const (
 func (l *liveVideo) tellViewers() {
 	a := &l.subscriptions
 	n := a.viewers()
+	l.listCounts()
 	if n == a.told || a.timer {
 		return
 	}

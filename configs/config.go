@@ -23,7 +23,11 @@ type Config struct {
 	Store   Store
 	Videos  Videos
 
+	Reactions  Reactions
+	Moderation Moderation
+
 	ClickHouse ClickHouse
+	Cluster    Cluster
 }
 
 // HTTP is the edge.
@@ -31,6 +35,14 @@ type HTTP struct {
 	Addr         string   // host:port; port 0 picks a free one
 	CORSOrigins  []string // "*" or scheme://host[:port]; empty: no cross-origin reads
 	MaxBodyBytes int64
+
+	TrustedProxies []string // networks and addresses
+	ProxyProtocol  bool     // trusted proxies send PROXY headers
+
+	HeaderTimeout, BodyTimeout, IdleTimeout time.Duration
+
+	MaxConnections           int // that are no streams
+	MaxConnectionsPerAddress int
 }
 
 // Auth says who may do what.
@@ -39,6 +51,23 @@ type Auth struct {
 	Guest              bool   // POST /guest gives out viewer tokens
 	RequireTokenToRead bool
 	CookieName         string
+
+	JWKSFile    string        // keys of tokens
+	JWKSURL     string        // where to fetch them
+	JWKSRefresh time.Duration // how often
+	Issuer      string        // iss that tokens must have; empty: any
+	Audience    []string      // of which their aud must have one; empty: any
+	Leeway      time.Duration // by how much clocks may differ
+
+	SessionsFile string // sessions by their tokens
+
+	IntrospectionURL                                         string // RFC 7662; empty: none
+	IntrospectionClientID                                    string
+	IntrospectionClientSecret, IntrospectionClientSecretFile string
+	IntrospectionTimeout                                     time.Duration
+	IntrospectionTTL, IntrospectionNegativeTTL               time.Duration // how long answers are remembered
+
+	Recheck time.Duration // how often the token of an open stream is checked again
 }
 
 // Limits bound what one user, address or node may ask for.
@@ -48,10 +77,16 @@ type Limits struct {
 	ReactionsPerSecond       float64
 	ReactionsBurst           int
 	PostsPerSecondPerAddress float64
-	StreamsPerNode           int // 0: RLIMIT_NOFILE less a reserve
-	StreamsPerAddress        int
-	StreamsPerUser           int
-	JoinsPerSecond           float64
+	PostsPerSecondPerRoom    float64
+
+	ReactionsPerSecondPerAddress, ReactionsPerSecondPerRoom                float64
+	ReadsPerSecondPerUser, ReadsPerSecondPerAddress, ReadsPerSecondPerRoom float64
+	JoinsPerSecondPerUser, JoinsPerSecondPerAddress, JoinsPerSecondPerRoom float64
+
+	StreamsPerNode    int // 0: RLIMIT_NOFILE less a reserve
+	StreamsPerAddress int
+	StreamsPerUser    int
+	JoinsPerSecond    float64 // of all together
 }
 
 // Stream shapes the SSE streams and what a viewer may cost.
@@ -95,6 +130,29 @@ type Videos struct {
 	IdleAfter      time.Duration // an unused live video leaves memory after this
 }
 
+// Moderation is what texts are checked for before they are posted. Actions are
+// allow, hold, block.
+type Moderation struct {
+	WordsFile string   // a word a line, with sections [block], [mask], [hold]
+	Links     string   // what becomes of comments with more than MaxLinks
+	MaxLinks  int      // those to LinkHosts do not count
+	LinkHosts []string // and the hosts below them
+
+	WebhookURL                       string
+	WebhookSecret, WebhookSecretFile string        // signs requests
+	WebhookTimeout                   time.Duration // then WebhookAway holds
+	WebhookAway                      string
+	WebhookConcurrent                int
+
+	RepeatLimit  int // the same of one user within RepeatWindow; 0: no limit
+	RepeatWindow time.Duration
+}
+
+// Reactions are what viewers may send besides comments.
+type Reactions struct {
+	Types []string // 1 to 32 names of 1 to 16 characters
+}
+
 // ClickHouse is the history store for viewers and analysts; without a DSN,
 // history is in the embedded store alone.
 type ClickHouse struct {
@@ -111,6 +169,26 @@ type ClickHouse struct {
 	ReadTimeout               time.Duration
 	ConcurrentReads           int
 	LagWarning                time.Duration
+}
+
+// Cluster is the other nodes; without Consul a node is alone.
+type Cluster struct {
+	Consul         string        // host:port or URL of a Consul agent
+	Name           string        // the service in Consul, and where its keys are
+	Advertise      string        // host:port at which the other nodes reach this one
+	Listen         string        // host:port; empty: Advertise
+	AdvertiseHTTP  string        // host:port of the edge for balancers; empty: http.addr
+	Weight         float64       // share of the live videos, compared with other nodes'
+	Replicas       int           // nodes that have a comment before it is answered
+	FailureTimeout time.Duration // silence after which a node counts as dead
+	Retry          time.Duration // how long a request waits out a change of owner
+
+	CAFile, CertFile, KeyFile string // PEM; mutual TLS between nodes
+	Insecure                  bool   // reachable for others without TLS
+
+	ConsulToken, ConsulTokenFile                string
+	ConsulDatacenter                            string
+	ConsulCAFile, ConsulCertFile, ConsulKeyFile string // PEM
 }
 
 // Default is a Config with every default, without a look at file,

@@ -88,10 +88,45 @@ var settings = withFlags([]Setting{
 		Help:  "largest request body",
 		field: func(c *Config) any { return &c.HTTP.MaxBodyBytes },
 	},
+	{
+		Key: "http.trusted_proxies", Default: "",
+		Help:  "networks (like 10.0.0.0/8) and addresses of proxies whose X-Forwarded-For, and PROXY headers, are believed",
+		field: func(c *Config) any { return &c.HTTP.TrustedProxies },
+	},
+	{
+		Key: "http.proxy_protocol", Default: "false",
+		Help:  "each connection of a trusted proxy begins with a PROXY header, version 1 or 2",
+		field: func(c *Config) any { return &c.HTTP.ProxyProtocol },
+	},
+	{
+		Key: "http.header_timeout", Default: "10s", min: 0.1,
+		Help:  "longest time from a request's first byte to the end of its headers, and from a new connection to its first byte",
+		field: func(c *Config) any { return &c.HTTP.HeaderTimeout },
+	},
+	{
+		Key: "http.body_timeout", Default: "10s", min: 0.1,
+		Help:  "longest time from the end of a request's headers to the end of its body",
+		field: func(c *Config) any { return &c.HTTP.BodyTimeout },
+	},
+	{
+		Key: "http.idle_timeout", Default: "75s", min: 0.1,
+		Help:  "longest time that a connection is kept for a next request",
+		field: func(c *Config) any { return &c.HTTP.IdleTimeout },
+	},
+	{
+		Key: "http.max_connections", Default: "8192",
+		Help:  "connections open at once, streams not counted; the one that keeps the node waiting longest makes room; 0: no limit but that of files",
+		field: func(c *Config) any { return &c.HTTP.MaxConnections },
+	},
+	{
+		Key: "http.max_connections_per_address", Default: "0",
+		Help:  "connections open at once from one IP address, streams not counted; more are closed; 0: no limit",
+		field: func(c *Config) any { return &c.HTTP.MaxConnectionsPerAddress },
+	},
 
 	{
 		Key: "auth.jwt_secret", Flag: "jwt-secret", Default: "", Basic: true, Secret: true,
-		Help:  "key that signs and checks HS256 tokens; empty: the one kept in the data folder, made at first start",
+		Help:  "key that signs and checks HS256 tokens; empty: the one kept in the data folder or the cluster, made at first start",
 		field: func(c *Config) any { return &c.Auth.JWTSecret },
 	},
 	{
@@ -106,8 +141,83 @@ var settings = withFlags([]Setting{
 	},
 	{
 		Key: "auth.cookie_name", Default: "session",
-		Help:  "cookie that may carry the token",
+		Help:  "cookie that may carry the token, a JWT or a session token",
 		field: func(c *Config) any { return &c.Auth.CookieName },
+	},
+	{
+		Key: "auth.jwks_file", Default: "",
+		Help:  "file with the public keys of tokens (RS256, ES256, EdDSA) as a JWKS; read again when it changes",
+		field: func(c *Config) any { return &c.Auth.JWKSFile },
+	},
+	{
+		Key: "auth.jwks_url", Default: "",
+		Help:  "http(s) address to fetch the public keys of tokens from, as a JWKS",
+		field: func(c *Config) any { return &c.Auth.JWKSURL },
+	},
+	{
+		Key: "auth.jwks_refresh", Default: "20s", min: 0.05,
+		Help:  "how often auth.jwks_url is fetched; a token that names an unknown key has it fetched at once, every 5s at most",
+		field: func(c *Config) any { return &c.Auth.JWKSRefresh },
+	},
+	{
+		Key: "auth.issuer", Default: "",
+		Help:  "iss that every token must have; empty: any",
+		field: func(c *Config) any { return &c.Auth.Issuer },
+	},
+	{
+		Key: "auth.audience", Default: "",
+		Help:  "aud of which every token must have one: a list; empty: any",
+		field: func(c *Config) any { return &c.Auth.Audience },
+	},
+	{
+		Key: "auth.leeway", Default: "30s",
+		Help:  "by how much the clocks of who makes tokens and of this node may differ",
+		field: func(c *Config) any { return &c.Auth.Leeway },
+	},
+	{
+		Key: "auth.sessions_file", Default: "",
+		Help:  "file with the users of opaque session tokens, in YAML or JSON; read again when it changes",
+		field: func(c *Config) any { return &c.Auth.SessionsFile },
+	},
+	{
+		Key: "auth.introspection_url", Default: "",
+		Help:  "http(s) address that says whose opaque session tokens are (RFC 7662)",
+		field: func(c *Config) any { return &c.Auth.IntrospectionURL },
+	},
+	{
+		Key: "auth.introspection_client_id", Default: "",
+		Help:  "name of this node at auth.introspection_url, for HTTP Basic; empty: none is sent",
+		field: func(c *Config) any { return &c.Auth.IntrospectionClientID },
+	},
+	{
+		Key: "auth.introspection_client_secret", Default: "", Secret: true,
+		Help:  "password that goes with it; best given by the environment or a file",
+		field: func(c *Config) any { return &c.Auth.IntrospectionClientSecret },
+	},
+	{
+		Key: "auth.introspection_client_secret_file", Default: "",
+		Help:  "file that holds auth.introspection_client_secret",
+		field: func(c *Config) any { return &c.Auth.IntrospectionClientSecretFile },
+	},
+	{
+		Key: "auth.introspection_timeout", Default: "2s", min: 0.001,
+		Help:  "longest time that an answer of auth.introspection_url may take",
+		field: func(c *Config) any { return &c.Auth.IntrospectionTimeout },
+	},
+	{
+		Key: "auth.introspection_ttl", Default: "15s",
+		Help:  "how long it is remembered that a token is good",
+		field: func(c *Config) any { return &c.Auth.IntrospectionTTL },
+	},
+	{
+		Key: "auth.introspection_negative_ttl", Default: "5s",
+		Help:  "how long it is remembered that a token is no good",
+		field: func(c *Config) any { return &c.Auth.IntrospectionNegativeTTL },
+	},
+	{
+		Key: "auth.recheck", Default: "30s", min: 0.05,
+		Help:  "how often the token of an open stream is checked again; the stream of one that is no good any more ends",
+		field: func(c *Config) any { return &c.Auth.Recheck },
 	},
 
 	{
@@ -136,6 +246,36 @@ var settings = withFlags([]Setting{
 		field: func(c *Config) any { return &c.Limits.PostsPerSecondPerAddress },
 	},
 	{
+		Key: "limits.posts_per_second_per_room", Default: "0",
+		Help:  "comments a second to one live video; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.PostsPerSecondPerRoom },
+	},
+	{
+		Key: "limits.reactions_per_second_per_address", Default: "0",
+		Help:  "reactions a second of one IP address; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReactionsPerSecondPerAddress },
+	},
+	{
+		Key: "limits.reactions_per_second_per_room", Default: "0",
+		Help:  "reactions a second to one live video; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReactionsPerSecondPerRoom },
+	},
+	{
+		Key: "limits.reads_per_second_per_user", Default: "0",
+		Help:  "pages, comments and states of live videos that one user reads a second; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReadsPerSecondPerUser },
+	},
+	{
+		Key: "limits.reads_per_second_per_address", Default: "0",
+		Help:  "the same of one IP address; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReadsPerSecondPerAddress },
+	},
+	{
+		Key: "limits.reads_per_second_per_room", Default: "0",
+		Help:  "the same of one live video; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.ReadsPerSecondPerRoom },
+	},
+	{
 		Key: "limits.streams_per_node", Default: "0",
 		Help:  "streams open at once; 0: as many as the process may open files, less a reserve",
 		field: func(c *Config) any { return &c.Limits.StreamsPerNode },
@@ -154,6 +294,21 @@ var settings = withFlags([]Setting{
 		Key: "limits.joins_per_second", Default: "0",
 		Help:  "new streams a second; the rest is told to come back a little later; 0: no limit",
 		field: func(c *Config) any { return &c.Limits.JoinsPerSecond },
+	},
+	{
+		Key: "limits.joins_per_second_per_user", Default: "0",
+		Help:  "new streams a second of one user; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.JoinsPerSecondPerUser },
+	},
+	{
+		Key: "limits.joins_per_second_per_address", Default: "0",
+		Help:  "new streams a second of one IP address; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.JoinsPerSecondPerAddress },
+	},
+	{
+		Key: "limits.joins_per_second_per_room", Default: "0",
+		Help:  "new streams a second of one live video; 0: no limit",
+		field: func(c *Config) any { return &c.Limits.JoinsPerSecondPerRoom },
 	},
 
 	{
@@ -334,6 +489,169 @@ var settings = withFlags([]Setting{
 		Key: "videos.idle_after", Default: "10m", min: 0.01,
 		Help:  "a live video that nobody uses leaves memory after this",
 		field: func(c *Config) any { return &c.Videos.IdleAfter },
+	},
+
+	{
+		Key: "moderation.words_file", Default: "",
+		Help:  "list of words to mask, hold or block, a word a line; read again when it changes",
+		field: func(c *Config) any { return &c.Moderation.WordsFile },
+	},
+	{
+		Key: "moderation.links", Default: "allow", Choices: []string{"allow", "hold", "block"},
+		Help:  "what becomes of a comment with more links than moderation.max_links",
+		field: func(c *Config) any { return &c.Moderation.Links },
+	},
+	{
+		Key: "moderation.max_links", Default: "0",
+		Help:  "links that a comment may have; those to moderation.link_hosts do not count",
+		field: func(c *Config) any { return &c.Moderation.MaxLinks },
+	},
+	{
+		Key: "moderation.link_hosts", Default: "",
+		Help:  "hosts to which comments may link, with all hosts below them: a list of names",
+		field: func(c *Config) any { return &c.Moderation.LinkHosts },
+	},
+	{
+		Key: "moderation.webhook_url", Default: "",
+		Help:  "service that is asked about each comment, and may mask, hold or block it; empty: none",
+		field: func(c *Config) any { return &c.Moderation.WebhookURL },
+	},
+	{
+		Key: "moderation.webhook_secret", Default: "", Secret: true,
+		Help:  "key that signs requests to the webhook (HMAC-SHA256); best given by the environment or a file",
+		field: func(c *Config) any { return &c.Moderation.WebhookSecret },
+	},
+	{
+		Key: "moderation.webhook_secret_file", Default: "",
+		Help:  "file that holds the webhook's key",
+		field: func(c *Config) any { return &c.Moderation.WebhookSecretFile },
+	},
+	{
+		Key: "moderation.webhook_timeout", Default: "500ms", min: 0.001,
+		Help:  "longest wait for the webhook's answer",
+		field: func(c *Config) any { return &c.Moderation.WebhookTimeout },
+	},
+	{
+		Key: "moderation.webhook_away", Default: "allow", Choices: []string{"allow", "hold", "block"},
+		Help:  "what becomes of comments while the webhook gives no good answer in time",
+		field: func(c *Config) any { return &c.Moderation.WebhookAway },
+	},
+	{
+		Key: "moderation.webhook_concurrent", Default: "256", min: 1,
+		Help:  "requests to the webhook that are under way at once; comments beyond are treated as moderation.webhook_away says",
+		field: func(c *Config) any { return &c.Moderation.WebhookConcurrent },
+	},
+	{
+		Key: "moderation.repeat_limit", Default: "0",
+		Help:  "how often a user may say the same in a live video within moderation.repeat_window; 0: as often as they like",
+		field: func(c *Config) any { return &c.Moderation.RepeatLimit },
+	},
+	{
+		Key: "moderation.repeat_window", Default: "30s", min: 1,
+		Help:  "time in which moderation.repeat_limit counts",
+		field: func(c *Config) any { return &c.Moderation.RepeatWindow },
+	},
+
+	{
+		Key: "reactions.types", Default: "like,love,laugh,wow,sad,clap,fire",
+		Help:  "reactions that there are: 1 to 32 names of 1 to 16 characters each",
+		field: func(c *Config) any { return &c.Reactions.Types },
+	},
+
+	{
+		Key: "cluster.consul", Flag: "consul", Default: "", Basic: true,
+		Help:  "join the cluster of this Consul agent: host:port, or a URL; empty: a node of its own",
+		field: func(c *Config) any { return &c.Cluster.Consul },
+	},
+	{
+		Key: "cluster.advertise", Flag: "advertise", Default: "", Basic: true,
+		Help:  "address at which the other nodes reach this one, host:port",
+		field: func(c *Config) any { return &c.Cluster.Advertise },
+	},
+	{
+		Key: "cluster.listen", Default: "",
+		Help:  "address to listen on for the other nodes, host:port; empty: that of cluster.advertise",
+		field: func(c *Config) any { return &c.Cluster.Listen },
+	},
+	{
+		Key: "cluster.advertise_http", Default: "",
+		Help:  "address at which balancers reach this node's HTTP, host:port; empty: that of http.addr",
+		field: func(c *Config) any { return &c.Cluster.AdvertiseHTTP },
+	},
+	{
+		Key: "cluster.name", Default: "barrage",
+		Help:  "name of the cluster: of its service in Consul, and of the folder of its keys there",
+		field: func(c *Config) any { return &c.Cluster.Name },
+	},
+	{
+		Key: "cluster.weight", Default: "1", min: 0.01,
+		Help:  "share of the live videos that this node owns, in proportion to the weights of the others",
+		field: func(c *Config) any { return &c.Cluster.Weight },
+	},
+	{
+		Key: "cluster.replicas", Flag: "replicas", Default: "2", min: 1,
+		Help:  "nodes whose journals have a comment before it is answered: 1 or 2",
+		field: func(c *Config) any { return &c.Cluster.Replicas },
+	},
+	{
+		Key: "cluster.failure_timeout", Default: "3s", min: 1,
+		Help:  "silence after which Consul counts this node as dead, and the others take over its live videos",
+		field: func(c *Config) any { return &c.Cluster.FailureTimeout },
+	},
+	{
+		Key: "cluster.retry", Default: "8s", min: 0.1,
+		Help:  "how long a request waits for a live video whose owner changes",
+		field: func(c *Config) any { return &c.Cluster.Retry },
+	},
+	{
+		Key: "cluster.ca_file", Flag: "cluster-ca", Default: "",
+		Help:  "PEM file of the authority that the nodes' certificates are from; read again when it changes",
+		field: func(c *Config) any { return &c.Cluster.CAFile },
+	},
+	{
+		Key: "cluster.cert_file", Flag: "cluster-cert", Default: "",
+		Help:  "PEM file of this node's certificate for the other nodes; read again when it changes",
+		field: func(c *Config) any { return &c.Cluster.CertFile },
+	},
+	{
+		Key: "cluster.key_file", Flag: "cluster-key", Default: "",
+		Help:  "PEM file of that certificate's key",
+		field: func(c *Config) any { return &c.Cluster.KeyFile },
+	},
+	{
+		Key: "cluster.insecure", Flag: "insecure-cluster", Default: "false",
+		Help:  "let nodes speak without TLS on addresses that others can reach; whoever reaches them can stop the cluster",
+		field: func(c *Config) any { return &c.Cluster.Insecure },
+	},
+	{
+		Key: "cluster.consul_token", Default: "", Secret: true,
+		Help:  "Consul ACL token; best given by the environment or a file",
+		field: func(c *Config) any { return &c.Cluster.ConsulToken },
+	},
+	{
+		Key: "cluster.consul_token_file", Default: "",
+		Help:  "file that holds the Consul ACL token",
+		field: func(c *Config) any { return &c.Cluster.ConsulTokenFile },
+	},
+	{
+		Key: "cluster.consul_datacenter", Default: "",
+		Help:  "Consul datacenter; empty: that of the agent",
+		field: func(c *Config) any { return &c.Cluster.ConsulDatacenter },
+	},
+	{
+		Key: "cluster.consul_ca_file", Default: "",
+		Help:  "PEM file of the authority that Consul's certificate is from; turns TLS on",
+		field: func(c *Config) any { return &c.Cluster.ConsulCAFile },
+	},
+	{
+		Key: "cluster.consul_cert_file", Default: "",
+		Help:  "PEM file of this node's certificate for Consul; turns TLS on",
+		field: func(c *Config) any { return &c.Cluster.ConsulCertFile },
+	},
+	{
+		Key: "cluster.consul_key_file", Default: "",
+		Help:  "PEM file of that certificate's key",
+		field: func(c *Config) any { return &c.Cluster.ConsulKeyFile },
 	},
 })
 

@@ -4,9 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxSegmentBytes: a segment is read into memory at start.
@@ -30,12 +34,24 @@ func (c *Config) Validate() error {
 			fail("http.cors_origins", "%v", err)
 		}
 	}
+	for _, proxy := range c.HTTP.TrustedProxies {
+		if err := checkNetwork(proxy); err != nil {
+			fail("http.trusted_proxies", "%v", err)
+		}
+	}
+	if c.HTTP.ProxyProtocol && len(c.HTTP.TrustedProxies) == 0 {
+		fail("http.proxy_protocol", "http.trusted_proxies must say whose PROXY headers are believed")
+	}
 	if c.Auth.JWTSecret != strings.TrimSpace(c.Auth.JWTSecret) {
 		fail("auth.jwt_secret", "begins or ends with a space")
 	}
 	if !isToken(c.Auth.CookieName) {
 		fail("auth.cookie_name", "%q can't be the name of a cookie", c.Auth.CookieName)
 	}
+	if err := checkReactionTypes(c.Reactions.Types); err != nil {
+		fail("reactions.types", "%v", err)
+	}
+	c.validateIdentity(fail)
 	if c.Journal.SegmentBytes > maxSegmentBytes {
 		fail("journal.segment_bytes", "%d is too large, the most is %d", c.Journal.SegmentBytes, maxSegmentBytes)
 	}
@@ -43,14 +59,104 @@ func (c *Config) Validate() error {
 		fail("journal.max_bytes", "%d does not hold two files of journal.segment_bytes (%d)", c.Journal.MaxBytes, c.Journal.SegmentBytes)
 	}
 	c.validateClickHouse(fail)
+	c.validateCluster(fail)
 	return errors.Join(errs...)
+}
+
+// Limits of the types of reactions.
+const (
+	MaxReactionTypes = 32
+	MaxReactionType  = 16 // code points
+)
+
+func checkReactionTypes(types []string) error {
+	if len(types) == 0 || len(types) > MaxReactionTypes {
+		return fmt.Errorf("there are 1 to %d types of reactions, not %d", MaxReactionTypes, len(types))
+	}
+	for i, t := range types {
+		n := utf8.RuneCountInString(t)
+		switch {
+		case !utf8.ValidString(t), n == 0, n > MaxReactionType, strings.ContainsFunc(t, unicode.IsControl):
+			return fmt.Errorf("%.80q is no type of reaction (1 to %d characters, no control characters)", t, MaxReactionType)
+		case slices.Contains(types[:i], t):
+			return fmt.Errorf("%q is there twice", t)
+		}
+	}
+	return nil
 }
 
 func (c *Config) validateClickHouse(fail func(key, format string, args ...any)) {
 	h := c.ClickHouse
+	if m := c.Moderation; m.WebhookSecret != "" && m.WebhookSecretFile != "" {
+		fail("moderation.webhook_secret_file", "moderation.webhook_secret is given, too")
+	}
 	if h.Password != "" && h.PasswordFile != "" {
 		fail("clickhouse.password_file", "clickhouse.password is given, too")
 	}
+}
+
+// MaxReplicas is the most nodes that a comment is written to.
+const MaxReplicas = 2
+
+func (c *Config) validateCluster(fail func(key, format string, args ...any)) {
+	k := c.Cluster
+	if k.Consul == "" {
+		return
+	}
+	if k.Advertise == "" {
+		fail("cluster.advertise", "must say at which host:port the other nodes reach this one")
+	} else if host, port, err := net.SplitHostPort(k.Advertise); err != nil || host == "" || port == "0" || port == "" || unspecified(host) {
+		fail("cluster.advertise", "%q is not an address that other nodes can connect to (write host:port)", k.Advertise)
+	}
+	for key, addr := range map[string]string{"cluster.listen": k.Listen, "cluster.advertise_http": k.AdvertiseHTTP} {
+		if addr == "" {
+			continue
+		}
+		if err := checkAddr(addr); err != nil {
+			fail(key, "%v", err)
+		}
+	}
+	if k.Replicas > MaxReplicas {
+		fail("cluster.replicas", "%d; 1 and %d are possible", k.Replicas, MaxReplicas)
+	}
+	if !isServiceName(k.Name) {
+		fail("cluster.name", "%q is not a name (letters, digits and dashes, at most 50)", k.Name)
+	}
+	if k.ConsulToken != "" && k.ConsulTokenFile != "" {
+		fail("cluster.consul_token_file", "cluster.consul_token is given, too")
+	}
+	if (k.ConsulCertFile == "") != (k.ConsulKeyFile == "") {
+		fail("cluster.consul_cert_file", "goes together with cluster.consul_key_file")
+	}
+	files := 0
+	for _, file := range []string{k.CAFile, k.CertFile, k.KeyFile} {
+		if file != "" {
+			files++
+		}
+	}
+	if files != 0 && files != 3 {
+		fail("cluster.cert_file", "cluster.ca_file, cluster.cert_file and cluster.key_file go together")
+	}
+	reachable := !loopback(k.Advertise) || k.Listen != "" && !loopback(k.Listen)
+	if files == 0 && !k.Insecure && reachable {
+		fail("cluster.cert_file", "nodes that can be reached from outside need certificates (cluster.ca_file, cluster.cert_file, cluster.key_file), or --insecure-cluster")
+	}
+}
+
+func unspecified(host string) bool {
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsUnspecified()
+}
+
+// isServiceName holds for what Consul's DNS can answer for.
+func isServiceName(name string) bool {
+	for _, c := range []byte(name) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return name != "" && len(name) <= 50 && name[0] != '-' && name[len(name)-1] != '-'
 }
 
 func checkAddr(addr string) error {
@@ -62,6 +168,16 @@ func checkAddr(addr string) error {
 		return fmt.Errorf("%q: the port must be a number from 0 to 65535", addr)
 	}
 	return nil
+}
+
+func checkNetwork(text string) error {
+	if _, err := netip.ParsePrefix(text); err == nil {
+		return nil
+	}
+	if _, err := netip.ParseAddr(text); err == nil {
+		return nil
+	}
+	return fmt.Errorf("%q is neither a network (write it like 10.0.0.0/8) nor an address", text)
 }
 
 func checkOrigin(origin string) error {
@@ -97,11 +213,18 @@ func (c *Config) Warnings() []string {
 	if c.Auth.Guest && !c.onLoopback() {
 		warnings = append(warnings, "auth.guest is on and the node can be reached from outside: anyone may post under any name")
 	}
-	return warnings
+	for _, proxy := range c.HTTP.TrustedProxies {
+		if network, err := netip.ParsePrefix(proxy); err == nil && network.Bits() == 0 {
+			warnings = append(warnings, "http.trusted_proxies has "+proxy+": anyone may choose the address that limits see")
+		}
+	}
+	return append(warnings, c.identityWarnings()...)
 }
 
-func (c *Config) onLoopback() bool {
-	host, _, _ := net.SplitHostPort(c.HTTP.Addr)
+func (c *Config) onLoopback() bool { return loopback(c.HTTP.Addr) }
+
+func loopback(addr string) bool {
+	host, _, _ := net.SplitHostPort(addr)
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

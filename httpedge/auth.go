@@ -1,24 +1,22 @@
 package httpedge
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"strings"
-	"sync"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
 	"github.com/valyala/fasthttp"
 
-	"barrage/actors"
+	"barrage/httpedge/identity"
 )
 
 // Roles of users.
 const (
-	roleViewer    = "viewer"
-	roleModerator = "moderator"
-	roleAdmin     = "admin"
+	roleViewer    = identity.RoleViewer
+	roleModerator = identity.RoleModerator
+	roleAdmin     = identity.RoleAdmin
 )
 
 // user is who makes a request.
@@ -26,75 +24,74 @@ type user struct {
 	id   string
 	name string
 	role string
+	// grant is what the user's token gave; rechecks ask for it again.
+	grant *identity.Grant
 }
 
 // moderates says whether the user keeps order, and is not limited.
 func (u *user) moderates() bool { return u.role == roleModerator || u.role == roleAdmin }
 
-// claims are those of a token that are used.
-type claims struct {
-	jwt.RegisteredClaims
-	Name string `json:"name,omitempty"`
-	Role string `json:"role,omitempty"`
-}
-
 // authenticator says who makes a request.
 type authenticator struct {
-	secret []byte
-	cookie string
-	cors   *cors
-
-	mu sync.Mutex
-	// verified are tokens that were found good, and until when they are.
-	verified map[string]verifiedUser
+	authority *identity.Authority
+	cookie    string
+	cors      *cors
 }
-
-type verifiedUser struct {
-	user  *user
-	until time.Time
-}
-
-const (
-	// maxVerified is how many good tokens are remembered: each spares its next
-	// request a signature check, a tenth of the cost of a post.
-	maxVerified = 10_000
-	// verifiedFor is how long a token is remembered at most.
-	verifiedFor = time.Minute
-)
 
 // user gives who makes a request, nil if there is no token. A token that is
 // no good is an error, even where none is needed.
 func (a *authenticator) user(ctx *fasthttp.RequestCtx) (*user, error) {
-	return a.of(ctx, "")
+	return a.of(ctx, "", !ctx.IsGet() && !ctx.IsHead())
 }
 
 // streamUser is user for a stream, where a token may be in the query, since an
 // EventSource can't set headers.
 func (a *authenticator) streamUser(ctx *fasthttp.RequestCtx) (*user, error) {
-	return a.of(ctx, string(ctx.QueryArgs().Peek("token")))
+	return a.of(ctx, string(ctx.QueryArgs().Peek("token")), false)
 }
 
-func (a *authenticator) of(ctx *fasthttp.RequestCtx, inQuery string) (*user, error) {
+// socketUser is streamUser for a WebSocket. Browsers let any site's page open
+// one, with the cookie, read what comes and post: so its origin is looked at as
+// for a change.
+func (a *authenticator) socketUser(ctx *fasthttp.RequestCtx) (*user, error) {
+	return a.of(ctx, string(ctx.QueryArgs().Peek("token")), true)
+}
+
+func (a *authenticator) of(ctx *fasthttp.RequestCtx, inQuery string, changes bool) (*user, error) {
 	if header := ctx.Request.Header.Peek("Authorization"); len(header) > 0 {
 		scheme, token, _ := strings.Cut(string(header), " ")
 		if !strings.EqualFold(scheme, "Bearer") {
 			return nil, unauthorized.because("Authorization must be a Bearer token.")
 		}
-		return a.verify(strings.TrimSpace(token))
+		return userOf(a.authority.Bearer(context.Background(), strings.TrimSpace(token)))
 	}
-	if len(ctx.Request.Header.Peek("X-Session-Token")) > 0 {
-		return nil, unauthorized.because("This server knows no such session.")
+	if session := ctx.Request.Header.Peek("X-Session-Token"); len(session) > 0 {
+		return userOf(a.authority.Session(context.Background(), string(session)))
 	}
 	if inQuery != "" {
-		return a.verify(inQuery)
+		return userOf(a.authority.Bearer(context.Background(), inQuery))
 	}
 	if cookie := ctx.Request.Header.Cookie(a.cookie); len(cookie) > 0 {
-		if err := a.sameSite(ctx); err != nil {
-			return nil, err
+		if changes {
+			if err := a.ownPage(ctx); err != nil {
+				return nil, err
+			}
 		}
-		return a.verify(string(cookie))
+		return userOf(a.authority.Bearer(context.Background(), string(cookie)))
 	}
 	return nil, nil // nobody in particular
+}
+
+// userOf gives the user of a grant.
+func userOf(g *identity.Grant, err error) (*user, error) {
+	var no *identity.InvalidError
+	switch {
+	case errors.As(err, &no):
+		return nil, unauthorized.because("%s", no.Reason)
+	case err != nil:
+		return nil, fmt.Errorf("finding out who makes a request: %w", err)
+	}
+	return &user{id: g.User.ID, name: g.User.Name, role: g.User.Role, grant: g}, nil
 }
 
 // needed gives who makes a request that nobody may make without a token.
@@ -106,11 +103,11 @@ func (a *authenticator) needed(ctx *fasthttp.RequestCtx) (*user, error) {
 	return u, err
 }
 
-// sameSite refuses a change that another site's page asks for in the name of a
-// user whose browser adds the cookie.
-func (a *authenticator) sameSite(ctx *fasthttp.RequestCtx) error {
+// ownPage refuses what another site's page asks for in the name of a user whose
+// browser adds the cookie.
+func (a *authenticator) ownPage(ctx *fasthttp.RequestCtx) error {
 	origin := string(ctx.Request.Header.Peek("Origin"))
-	if origin == "" || ctx.IsGet() || ctx.IsHead() || a.cors.allows(origin) {
+	if origin == "" || a.cors.allows(origin) {
 		return nil
 	}
 	if _, host, _ := strings.Cut(origin, "://"); host == string(ctx.Host()) {
@@ -119,79 +116,7 @@ func (a *authenticator) sameSite(ctx *fasthttp.RequestCtx) error {
 	return forbidden.because("Pages of %.100q may not do this with a cookie.", origin)
 }
 
-// verify gives the user of a good token.
-func (a *authenticator) verify(token string) (*user, error) {
-	now := time.Now()
-	a.mu.Lock()
-	known, ok := a.verified[token]
-	a.mu.Unlock()
-	if ok && now.Before(known.until) {
-		return known.user, nil
-	}
-	u, expires, err := a.check(token)
-	if err != nil {
-		return nil, err
-	}
-	until := now.Add(verifiedFor)
-	if !expires.IsZero() && expires.Before(until) {
-		until = expires
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.verified == nil || len(a.verified) >= maxVerified {
-		a.verified = map[string]verifiedUser{}
-	}
-	a.verified[strings.Clone(token)] = verifiedUser{u, until}
-	return u, nil
-}
-
-// check checks a token: HS256, in time, and of somebody.
-func (a *authenticator) check(token string) (u *user, expires time.Time, err error) {
-	var c claims
-	_, err = jwt.ParseWithClaims(token, &c,
-		func(*jwt.Token) (any, error) { return a.secret, nil },
-		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}))
-	switch {
-	case errors.Is(err, jwt.ErrTokenExpired):
-		return nil, expires, unauthorized.because("The token has expired.")
-	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		return nil, expires, unauthorized.because("The token is not valid yet.")
-	case err != nil:
-		return nil, expires, unauthorized.because("The token is not valid.")
-	case c.Subject == "" || len(c.Subject) > actors.MaxUserID || !utf8.ValidString(c.Subject) || strings.ContainsFunc(c.Subject, unicode.IsControl):
-		return nil, expires, unauthorized.because("The token's sub must be 1 to %d bytes of text without control characters.", actors.MaxUserID)
-	}
-	u = &user{id: c.Subject, name: cleanName(c.Name), role: c.Role}
-	if u.role != roleModerator && u.role != roleAdmin {
-		u.role = roleViewer
-	}
-	if c.ExpiresAt != nil {
-		expires = c.ExpiresAt.Time
-	}
-	return u, expires, nil
-}
-
-// cleanName makes a name fit to be shown: one line, not too long.
-func cleanName(name string) string {
-	name = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(name, "\ufffd"))
-	name = strings.TrimSpace(name)
-	if runes := []rune(name); len(runes) > actors.MaxUserName {
-		name = strings.TrimSpace(string(runes[:actors.MaxUserName]))
-	}
-	return name
-}
-
-// sign makes a token that verify takes.
-func (a *authenticator) sign(u *user, lifetime time.Duration, now time.Time) (string, error) {
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, claims{
-		RegisteredClaims: jwt.RegisteredClaims{
-			Subject: u.id, IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(lifetime)),
-		},
-		Name: u.name, Role: u.role,
-	}).SignedString(a.secret)
+// sign makes a token that is taken, with the shared secret.
+func (a *authenticator) sign(u *user, lifetime time.Duration) (string, error) {
+	return a.authority.Sign(identity.User{ID: u.id, Name: u.name, Role: u.role}, lifetime)
 }

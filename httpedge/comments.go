@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -12,10 +13,6 @@ import (
 	"barrage/actors/wire"
 	"barrage/persistence"
 )
-
-// postDeadline is how long a comment may wait for its live video's owner to
-// come back, before its author is told to try again.
-const postDeadline = 8 * time.Second
 
 // readDeadline is how long a reader waits for history.
 const readDeadline = 5 * time.Second
@@ -35,46 +32,93 @@ func (e *Edge) postComment(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	if err := e.limitPost(ctx, author); err != nil {
-		return err
-	}
-	post, err := e.readPost(ctx, author)
+	posted, err := e.post(&postRequest{
+		video: video, author: author, client: e.client(ctx, author),
+		wanted: func() bool { return !hungUp(ctx) },
+		read:   func() (commentBody, string, error) { return e.readPost(ctx) },
+	})
 	if err != nil {
 		return err
 	}
-	if err := e.mustExist(video); err != nil {
-		return err
+	status := fasthttp.StatusCreated
+	if posted.Held {
+		status = fasthttp.StatusAccepted
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), postDeadline)
-	defer cancel()
-	row, err := e.keptAnswer(deadline, video, post)
-	if err == nil && row == nil {
-		if err = e.checkParent(deadline, video, post.ParentId); err == nil {
-			row, err = e.change(deadline, video, post)
-		}
-	}
-	if err != nil {
-		return err
-	}
-	ctx.Response.Header.Set("Location", fmt.Sprintf("/comments/%s/%d", video, row.Id))
-	answerJSON(ctx, fasthttp.StatusCreated, actors.RowJSON(row))
+	e.answerComment(ctx, status, video, posted.Row)
 	return nil
 }
 
-// readPost reads what is to be posted from a request.
-func (e *Edge) readPost(ctx *fasthttp.RequestCtx, author *user) (*wire.PostComment, error) {
-	key, err := idempotencyKey(ctx)
+// answerComment answers with a comment that is there since now.
+func (e *Edge) answerComment(ctx *fasthttp.RequestCtx, status int, video string, row *wire.Row) {
+	ctx.Response.Header.Set("Location", fmt.Sprintf("/comments/%s/%d", video, row.Id))
+	answerJSON(ctx, status, actors.RowJSON(row))
+}
+
+// postRequest is a comment that is to be posted, whichever way it came.
+type postRequest struct {
+	video  string
+	author *user
+	client client // for limits
+	// wanted says whether somebody still waits for the answer.
+	wanted func() bool
+	// read gives what was sent, and its Idempotency-Key or "". It is called
+	// once the limits let the post through.
+	read func() (body commentBody, key string, err error)
+}
+
+// post checks a comment and posts it. It waits until the comment is durable, or
+// held: then its row's JSON says so.
+func (e *Edge) post(r *postRequest) (*wire.CommentAnswer, error) {
+	if err := e.limitPost(r.client, r.video); err != nil {
+		return nil, err
+	}
+	body, key, err := r.read()
 	if err != nil {
 		return nil, err
 	}
-	var body commentBody
-	if err := e.body(ctx, &body); err != nil {
+	post, err := newPost(body, key, r.author)
+	if err != nil {
 		return nil, err
 	}
+	if err := e.mustExist(r.video); err != nil {
+		return nil, err
+	}
+	deadline, cancel := context.WithTimeout(context.Background(), e.config.RetryTime)
+	defer cancel()
+	deadline = actors.WhileWanted(deadline, r.wanted)
+	if err := e.checkParent(deadline, r.video, post); err != nil {
+		return nil, err
+	}
+	blocked := e.moderate(deadline, r.video, post)
+	if blocked && post.IdempotencyKey == "" {
+		return nil, isBlocked.because(notAllowedHere)
+	}
+	// The same as with a parent that is gone: what was posted before is answered.
+	post.NoParent = post.NoParent || blocked
+	posted, err := e.change(deadline, r.video, post)
+	if p := new(problem); blocked && errors.As(err, &p) && p.Status == fasthttp.StatusBadRequest {
+		return nil, isBlocked.because(notAllowedHere)
+	}
+	return posted, err
+}
+
+// readPost reads what is to be posted from a request.
+func (e *Edge) readPost(ctx *fasthttp.RequestCtx) (body commentBody, key string, err error) {
+	if key, err = idempotencyKey(ctx); err != nil {
+		return body, "", err
+	}
+	return body, key, e.body(ctx, &body)
+}
+
+// newPost makes of a body what an owner is asked for.
+func newPost(body commentBody, key string, author *user) (post *wire.PostComment, err error) {
 	if body.Message == nil {
 		return nil, malformed.because("message is missing.")
 	}
-	post := &wire.PostComment{UserId: author.id, UserName: author.name, IdempotencyKey: key}
+	post = &wire.PostComment{
+		UserId: author.id, UserName: author.name, IdempotencyKey: key, Moderates: author.moderates(),
+		PostToken: max(1, rand.Uint64()), //nolint:gosec // tells tries apart, no secret
+	}
 	if post.Message, err = cleanMessage(*body.Message); err != nil {
 		return nil, err
 	}
@@ -86,51 +130,51 @@ func (e *Edge) readPost(ctx *fasthttp.RequestCtx, author *user) (*wire.PostComme
 	return post, nil
 }
 
-// keptAnswer gives the comment with which a post's Idempotency-Key was
-// answered before, as far as the store knows; nil if it doesn't.
-func (e *Edge) keptAnswer(ctx context.Context, video string, post *wire.PostComment) (*wire.Row, error) {
-	if post.IdempotencyKey == "" {
-		return nil, nil // no key, no answer
-	}
-	kept, err := e.backend.Store.KeptAnswer(ctx, video, post.UserId, post.IdempotencyKey)
-	switch {
-	case errors.Is(err, persistence.ErrNotFound):
-		return nil, nil // a new key
-	case err != nil:
-		return nil, fmt.Errorf("looking up an idempotency key: %w", err)
-	case string(kept.BodyDigest) != string(actors.BodyDigest(post.Message, post.ParentId)):
-		return nil, problemOf(&wire.Fault{Code: wire.Code_KEY_REUSED})
-	}
-	return actors.EncodeRow(kept.Comment), nil
-}
-
-// checkParent refuses an answer to a comment that does not exist.
-func (e *Edge) checkParent(ctx context.Context, video string, parentID uint64) error {
-	if parentID == 0 {
+// checkParent says of a post whether the comment that it answers is gone, and
+// puts an answer to an answer into the same thread. Whether it may be posted
+// nevertheless, being sent again, its owner knows.
+func (e *Edge) checkParent(ctx context.Context, video string, post *wire.PostComment) error {
+	if post.ParentId == 0 {
 		return nil
 	}
-	_, err := e.backend.Node.History().Row(ctx, video, parentID)
-	if errors.Is(err, persistence.ErrNotFound) {
-		return problemOf(&wire.Fault{Code: wire.Code_NO_PARENT})
+	history := e.backend.Node.History()
+	parent, err := history.Row(ctx, video, post.ParentId)
+	if err == nil && parent.ParentId != 0 {
+		post.BodyDigest = actors.BodyDigest(post.Message, post.ParentId)
+		post.ParentId = parent.ParentId
+		_, err = history.Row(ctx, video, post.ParentId)
+	}
+	if post.NoParent = errors.Is(err, persistence.ErrNotFound); post.NoParent {
+		return nil
 	}
 	return err
 }
 
-// change asks a live video's owner for a change and waits until it is durable.
-func (e *Edge) change(ctx context.Context, video string, request protoMessage) (*wire.Row, error) {
-	answer, err := e.backend.Owners.Request(ctx, video, request)
+// change asks a live video's owner to change comments and waits until that is
+// durable.
+func (e *Edge) change(ctx context.Context, video string, request protoMessage) (*wire.CommentAnswer, error) {
+	return askOwner[*wire.CommentAnswer](ctx, e, video, request)
+}
+
+// askOwner asks a live video's owner and gives its answer, of type A, or the
+// problem that the owner has with it.
+func askOwner[A interface {
+	protoMessage
+	GetFault() *wire.Fault
+}](ctx context.Context, e *Edge, video string, request protoMessage) (answer A, err error) {
+	reply, err := e.backend.Owners.Request(ctx, video, request)
 	if err != nil {
 		e.log.Warn("the owner of a live video did not answer", "liveVideoId", video, "error", err)
-		return nil, unavailable.because("The live video can't be reached now.").after(unavailableRetry)
+		return answer, unavailable.because("The live video can't be reached now.").after(unavailableRetry)
 	}
-	changed, ok := answer.(*wire.CommentAnswer)
+	answer, ok := reply.(A)
 	if !ok {
-		return nil, fmt.Errorf("unexpected answer %T of an owner", answer)
+		return answer, fmt.Errorf("unexpected answer %T of an owner", reply)
 	}
-	if changed.GetFault().GetCode() != wire.Code_OK {
-		return nil, problemOf(changed.Fault)
+	if fault := answer.GetFault(); fault.GetCode() != wire.Code_OK {
+		return answer, problemOf(fault)
 	}
-	return changed.Row, nil
+	return answer, nil
 }
 
 // problemOf makes a problem of an owner's refusal.
@@ -144,20 +188,40 @@ func problemOf(fault *wire.Fault) *problem {
 		return keyReused.because("This Idempotency-Key was used for another comment.")
 	case wire.Code_NO_PARENT:
 		return malformed.because("parentId: the comment that this one answers does not exist.")
+	case wire.Code_ENDED:
+		return hasEnded.because("This live video has ended.")
+	case wire.Code_MUTED:
+		return isMuted.because("%s", orElse(fault.Detail, "You may not post here now."))
+	case wire.Code_SLOW_MODE:
+		return slowMode.because("%s", orElse(fault.Detail, "Slow mode is on here.")).after(retryOf(fault))
+	case wire.Code_REPEATED:
+		return isRepeated.because("%s", orElse(fault.Detail, "You have just said that.")).after(retryOf(fault))
 	default:
 		return unavailable.because("%s", fault.Detail).after(unavailableRetry)
 	}
 }
 
+func orElse(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+// retryOf is when it may be worth trying again.
+func retryOf(fault *wire.Fault) time.Duration {
+	return time.Duration(fault.RetryMs) * time.Millisecond
+}
+
 // getComment answers GET /comments/{liveVideoId}/{commentId}.
 func (e *Edge) getComment(ctx *fasthttp.RequestCtx) error {
-	video, err := e.readable(ctx)
+	video, reader, err := e.reads(ctx)
 	if err != nil {
 		return err
 	}
 	row, err := e.existing(ctx, video)
 	if err != nil {
-		return err
+		return e.getHeld(ctx, video, reader, err)
 	}
 	answerJSON(ctx, fasthttp.StatusOK, actors.RowJSON(row))
 	return nil
@@ -188,6 +252,9 @@ func (e *Edge) deleteComment(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if err := e.limitRead(e.client(ctx, who), video); err != nil {
+		return err // of whether there is such a comment
+	}
 	row, err := e.existing(ctx, video)
 	if err != nil {
 		return err
@@ -195,7 +262,7 @@ func (e *Edge) deleteComment(ctx *fasthttp.RequestCtx) error {
 	if row.UserId != who.id && !who.moderates() {
 		return forbidden.because("Only its author, a moderator or an admin may delete a comment.")
 	}
-	deadline, cancel := context.WithTimeout(context.Background(), postDeadline)
+	deadline, cancel := context.WithTimeout(context.Background(), e.config.RetryTime)
 	defer cancel()
 	request := &wire.DeleteComment{CommentId: row.Id, DeletedBy: who.id, UserId: row.UserId, ParentId: row.ParentId}
 	if _, err := e.change(deadline, video, request); err != nil {

@@ -39,13 +39,16 @@ func (c *cors) headers(origin string) [][2]string {
 	return nil
 }
 
+// exposedHeaders are those of an answer that pages may read.
+const exposedHeaders = "Location, Retry-After, RateLimit, RateLimit-Policy"
+
 func (c *cors) onAnswer(ctx *fasthttp.RequestCtx) {
 	headers := c.headers(string(ctx.Request.Header.Peek("Origin")))
 	for _, h := range headers {
 		ctx.Response.Header.Set(h[0], h[1])
 	}
 	if len(headers) > 1 || c.any {
-		ctx.Response.Header.Set("Access-Control-Expose-Headers", "Location, Retry-After")
+		ctx.Response.Header.Set("Access-Control-Expose-Headers", exposedHeaders)
 	}
 }
 

@@ -1,13 +1,8 @@
 package httpedge
 
 import (
-	"context"
-	"errors"
-
 	"github.com/valyala/fasthttp"
 
-	"barrage/actors"
-	"barrage/actors/wire"
 	"barrage/persistence"
 )
 
@@ -17,7 +12,7 @@ func (e *Edge) listComments(ctx *fasthttp.RequestCtx) error {
 	if wantsStream(ctx) {
 		return e.streamVideo(ctx)
 	}
-	video, err := e.readable(ctx)
+	video, reader, err := e.reads(ctx)
 	if err != nil {
 		return err
 	}
@@ -25,12 +20,17 @@ func (e *Edge) listComments(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
-	return e.answerPage(ctx, video, r)
+	if wait, err := waitTime(ctx); err != nil {
+		return err
+	} else if wait > 0 {
+		return e.waitForPage(ctx, video, reader, r, wait)
+	}
+	return e.answerPage(ctx, video, reader, r)
 }
 
 // listReplies answers GET /comments/{liveVideoId}/{commentId}/replies.
 func (e *Edge) listReplies(ctx *fasthttp.RequestCtx) error {
-	video, err := e.readable(ctx)
+	video, reader, err := e.reads(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +46,7 @@ func (e *Edge) listReplies(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	r.Parent = parent.Id
-	return e.answerPage(ctx, video, r)
+	return e.answerPage(ctx, video, reader, r)
 }
 
 // pageRange reads which page a client wants. A cursor is the id of the last
@@ -90,75 +90,20 @@ func cursor(ctx *fasthttp.RequestCtx) (id uint64, given bool, err error) {
 	return queryID(ctx, "cursor")
 }
 
-// answerPage answers with the comments of a range.
-func (e *Edge) answerPage(ctx *fasthttp.RequestCtx, video string, r persistence.Range) error {
-	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
-	defer cancel()
-	size := r.Limit
-	r.Limit++ // one more shows whether there is a next page
-	if r == (persistence.Range{Limit: r.Limit, Desc: true}) {
-		body, err := e.backend.Node.FirstPage(deadline, video, r.Limit, func(rows []*wire.Row, err error) []byte {
-			return pageJSON(rows, size, err)
-		})
-		if err == nil {
-			answerJSON(ctx, fasthttp.StatusOK, body)
-		}
-		return err
+// reads gives the live video that a request wants to read, and who reads; nil
+// is nobody in particular.
+func (e *Edge) reads(ctx *fasthttp.RequestCtx) (video string, reader *user, err error) {
+	if video, err = liveVideoID(ctx); err != nil {
+		return "", nil, err
 	}
-	rows, err := e.backend.Node.History().Rows(deadline, video, r)
-	if err != nil && !errors.Is(err, persistence.ErrIncomplete) {
-		return err
-	}
-	answerJSON(ctx, fasthttp.StatusOK, pageJSON(rows, size, err))
-	return nil
-}
-
-// pageJSON makes a page of up to size rows. If more can't be read now, the page
-// is short: what is at hand is better than none.
-func pageJSON(rows []*wire.Row, size int, err error) []byte {
-	body := []byte(`{"comments":[`)
-	for i, row := range rows[:min(len(rows), size)] {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, actors.RowJSON(row)...)
-	}
-	body = append(body, `],"nextCursor":`...)
-	if len(rows) > size || err != nil {
-		body = append(body, '"')
-		body = append(body, actors.FormatID(rows[min(len(rows), size)-1].Id)...)
-		body = append(body, `"}`...)
-	} else {
-		body = append(body, `null}`...)
-	}
-	return body
-}
-
-// readable gives the live video that a request wants to read, if it may.
-func (e *Edge) readable(ctx *fasthttp.RequestCtx) (string, error) {
-	video, err := liveVideoID(ctx)
-	if err != nil {
-		return "", err
-	}
-	reader, err := e.auth.user(ctx)
-	if err != nil {
-		return "", err
+	if reader, err = e.auth.user(ctx); err != nil {
+		return "", nil, err
 	}
 	if reader == nil && e.config.RequireTokenToRead {
-		return "", unauthorized.because("Reading needs a token here.")
+		return "", nil, unauthorized.because("Reading needs a token here.")
 	}
-	return video, e.mustExist(video)
-}
-
-// mustExist refuses a live video that was never used, where live videos are
-// not made by their first use.
-func (e *Edge) mustExist(video string) error {
-	if e.config.Autocreate {
-		return nil
+	if err := e.limitRead(e.client(ctx, reader), video); err != nil {
+		return "", nil, err
 	}
-	state, err := e.video(video)
-	if err == nil && state.LastCommentId == 0 {
-		err = notFound.because("There is no live video %s.", video)
-	}
-	return err
+	return video, reader, e.mustExist(video)
 }

@@ -1,166 +1,157 @@
 package httpedge
 
 import (
-	"math"
-	"sync"
+	"fmt"
+	"net/netip"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
-	"golang.org/x/time/rate"
 )
 
-// buckets are token buckets by name: of a user, or of an address.
-type buckets struct {
-	limit rate.Limit // 0: no limit
-	burst int
-
-	mu     sync.Mutex
-	byName map[string]*rate.Limiter
-	swept  time.Time
+// Rates are how often something may be done a second: by a user, by all from
+// an address, by all in a room. 0: no limit. A burst of three seconds' worth
+// may be done at once, or UserBurst by a user.
+type Rates struct {
+	User, Address, Room float64
+	UserBurst           int // 0: three seconds' worth
 }
 
-// sweepEvery is how often full buckets are forgotten: a full bucket is as good
-// as a new one.
-const sweepEvery = time.Minute
-
-func newBuckets(perSecond float64, burst int) *buckets {
-	return &buckets{limit: rate.Limit(perSecond), burst: burst, byName: map[string]*rate.Limiter{}}
+// client is who asks for something that is limited.
+type client struct {
+	user    *user      // nil: nobody in particular
+	address netip.Addr // zero: not known
+	// answer is told how the client's limits stand. nil: there is none, as for
+	// a message of a WebSocket.
+	answer *fasthttp.ResponseHeader
 }
 
-// addressBurst is how many posts an address may make at once: three seconds'
-// worth, as for a user.
-func addressBurst(perSecond float64) int { return int(math.Ceil(3 * perSecond)) }
+// client gives who makes a request.
+func (e *Edge) client(ctx *fasthttp.RequestCtx, who *user) client {
+	return client{user: who, address: e.addressOf(ctx), answer: &ctx.Response.Header}
+}
 
-// take takes a token out of a bucket, or says how long until there is one.
-func (b *buckets) take(name string, now time.Time) (ok bool, wait time.Duration) {
-	if b.limit == 0 {
-		return true, 0
-	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if now.Sub(b.swept) > sweepEvery {
-		b.swept = now
-		for n, l := range b.byName {
-			if l.TokensAt(now) >= float64(b.burst) {
-				delete(b.byName, n)
+// free says whether limits do not hold for a client: a site's own back end.
+func (c client) free() bool { return c.user != nil && c.user.moderates() }
+
+// limits are those of all that is limited by rates. They are this node's: who
+// spreads requests over nodes has as many times as much.
+type limits struct {
+	posts, reactions, joins, reads *limiter
+}
+
+// maxReactions is how many reactions one request may bring.
+const maxReactions = 50
+
+func newLimits(c Config, registry prometheus.Registerer) *limits {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "barrage", Name: "rate_limited_total", Help: "Requests refused above a rate, by the limit.",
+	}, []string{"limit"})
+	registry.MustRegister(refused)
+	began := time.Now()
+	now := func() time.Duration { return time.Since(began) }
+	limiterOf := func(r Rates, most int, name, may string) *limiter {
+		l := &limiter{now: now}
+		add := func(who, subject string, perSecond float64, burst int) *limit {
+			b := newBuckets(perSecond, burst)
+			if b == nil {
+				return nil
+			}
+			n := name + "-" + who
+			return &limit{
+				buckets: b, name: n, policy: b.policy(n), refused: refused.WithLabelValues(n),
+				detail: fmt.Sprintf("%s may "+may+" a second.", subject, perSecond),
 			}
 		}
+		burst := r.UserBurst
+		if burst == 0 {
+			burst = burstOf(r.User, most)
+		}
+		l.user = add("user", "A user", r.User, burst)
+		l.address = add("address", "All clients of an address", r.Address, burstOf(r.Address, most))
+		l.room = add("room", "All clients of a live video", r.Room, burstOf(r.Room, most))
+		return l
 	}
-	l, known := b.byName[name]
-	if !known {
-		l = rate.NewLimiter(b.limit, b.burst)
-		b.byName[name] = l
+	return &limits{
+		posts:     limiterOf(c.Posts, 1, "posts", "post %v comments"),
+		reactions: limiterOf(c.Reactions, maxReactions, "reactions", "send %v reactions"),
+		joins:     limiterOf(c.Joins, 1, "joins", "open %v streams"),
+		reads:     limiterOf(c.Reads, 1, "reads", "read %v times"),
 	}
-	if l.AllowN(now, 1) {
-		return true, 0
-	}
-	missing := 1 - l.TokensAt(now)
-	return false, time.Duration(missing / float64(b.limit) * float64(time.Second))
 }
 
-// limitPost refuses a post above its user's or its address's rate.
-func (e *Edge) limitPost(ctx *fasthttp.RequestCtx, author *user) error {
-	if author.moderates() {
+// limiter holds the limits of one thing; nil ones are none.
+type limiter struct {
+	user, address, room *limit
+	now                 func() time.Duration
+}
+
+// limit are the buckets of users, of addresses or of rooms, and what is said
+// of them.
+type limit struct {
+	buckets *buckets
+	name    string
+	policy  string
+	detail  string
+	refused prometheus.Counter
+}
+
+// take takes n tokens of a client, or refuses and takes none.
+func (l *limiter) take(c client, n int, rooms ...string) error {
+	if c.free() || l.user == nil && l.address == nil && l.room == nil {
 		return nil
 	}
-	now := time.Now()
-	if ok, wait := e.posts.take(author.id, now); !ok {
-		return rateLimited.because("A user may post %v comments a second.", e.config.PostsPerSecond).after(wait)
+	type taken struct {
+		limit *limit
+		key   string
 	}
-	if ok, wait := e.postsBy.take(ctx.RemoteIP().String(), now); !ok {
-		return rateLimited.because("An address may post %v comments a second.", e.config.PostsPerSecondPerAddress).after(wait)
+	needed := make([]taken, 0, 2+len(rooms))
+	if l.user != nil && c.user != nil {
+		needed = append(needed, taken{l.user, c.user.id})
+	}
+	if l.address != nil && c.address.IsValid() {
+		key := network(c.address).As16()
+		needed = append(needed, taken{l.address, string(key[:])})
+	}
+	if l.room != nil {
+		for _, room := range rooms {
+			needed = append(needed, taken{l.room, room})
+		}
+	}
+	now := l.now()
+	var toldOf *limit
+	for i, t := range needed {
+		ok, s := t.limit.buckets.take(t.key, int64(n), now)
+		if c.answer != nil && t.limit != toldOf { // of several rooms, the first
+			addItem(c.answer, rateLimitPolicyField, t.limit.policy)
+			addItem(c.answer, rateLimitField, rateLimitItem(t.limit.name, s))
+			toldOf = t.limit
+		}
+		if ok {
+			continue
+		}
+		for _, before := range needed[:i] {
+			before.limit.buckets.giveBack(before.key, int64(n))
+		}
+		t.limit.refused.Inc()
+		return rateLimited.because("%s", t.limit.detail).after(s.wait)
 	}
 	return nil
 }
 
-// admission bounds the open streams of a node, and of each user and address.
-type admission struct {
-	maxAll, maxAddress, maxUser int
-	joins                       *rate.Limiter // nil: no limit
+// limitPost refuses a comment above a rate.
+func (e *Edge) limitPost(c client, video string) error { return e.limits.posts.take(c, 1, video) }
 
-	mu        sync.Mutex
-	open      int
-	byAddress map[string]int
-	byUser    map[string]int
+// limitReactions refuses reactions above a rate; count are sent at once.
+func (e *Edge) limitReactions(c client, video string, count int) error {
+	return e.limits.reactions.take(c, count, video)
 }
 
-func newAdmission(c Config) *admission {
-	a := &admission{
-		maxAll: c.MaxStreams, maxAddress: c.StreamsPerAddress, maxUser: c.StreamsPerUser,
-		byAddress: map[string]int{}, byUser: map[string]int{},
-	}
-	if c.JoinsPerSecond > 0 {
-		a.joins = rate.NewLimiter(rate.Limit(c.JoinsPerSecond), max(1, int(c.JoinsPerSecond)))
-	}
-	return a
-}
+// limitRead refuses a reading of history, of a comment, or of a live video's
+// state, above a rate.
+func (e *Edge) limitRead(c client, video string) error { return e.limits.reads.take(c, 1, video) }
 
-// refusal is why a stream is not opened now.
-type refusal string
-
-const (
-	admitted       refusal = ""
-	refusedNode    refusal = "node_full"
-	refusedAddress refusal = "address_full"
-	refusedUser    refusal = "user_full"
-	refusedJoins   refusal = "joins"
-	refusedDrain   refusal = "draining"
-	refusedStart   refusal = "starting"
-)
-
-var refusals = []refusal{refusedNode, refusedAddress, refusedUser, refusedJoins, refusedDrain, refusedStart}
-
-// enter admits a stream, or says why not. leave must be called when an
-// admitted stream ends. An empty user is nobody in particular.
-func (a *admission) enter(address, userID string) (refusal, func()) {
-	// Names are only counted where they are limited: most nodes keep no table
-	// of a million addresses.
-	if a.maxAddress == 0 {
-		address = ""
-	}
-	if a.maxUser == 0 {
-		userID = ""
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	switch {
-	case a.maxAll > 0 && a.open >= a.maxAll:
-		return refusedNode, nil
-	case address != "" && a.byAddress[address] >= a.maxAddress:
-		return refusedAddress, nil
-	case userID != "" && a.byUser[userID] >= a.maxUser:
-		return refusedUser, nil
-	case a.joins != nil && !a.joins.Allow():
-		return refusedJoins, nil
-	}
-	a.open++
-	if address == "" && userID == "" {
-		return admitted, a.leaveUnnamed
-	}
-	if address != "" {
-		a.byAddress[address]++
-	}
-	if userID != "" {
-		a.byUser[userID]++
-	}
-	return admitted, func() { a.leave(address, userID) }
-}
-
-func (a *admission) leaveUnnamed() { a.leave("", "") }
-
-func (a *admission) leave(address, userID string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.open--
-	countDown(a.byAddress, address)
-	countDown(a.byUser, userID)
-}
-
-func countDown(counts map[string]int, name string) {
-	if name == "" {
-		return
-	}
-	if counts[name]--; counts[name] <= 0 {
-		delete(counts, name)
-	}
+// limitJoin refuses a new stream of live videos above a rate.
+func (e *Edge) limitJoin(c client, videos ...string) error {
+	return e.limits.joins.take(c, 1, videos...)
 }

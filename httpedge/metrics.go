@@ -12,6 +12,8 @@ import (
 type metrics struct {
 	requests *prometheus.CounterVec
 	refused  map[refusal]prometheus.Counter
+	// messages are those of WebSockets' clients: answered with an error or not.
+	messages, badMessages prometheus.Counter
 }
 
 func newMetrics(registry *prometheus.Registry, e *Edge) *metrics {
@@ -27,7 +29,11 @@ func newMetrics(registry *prometheus.Registry, e *Edge) *metrics {
 	for _, r := range refusals {
 		m.refused[r] = refused.WithLabelValues(string(r))
 	}
-	registry.MustRegister(m.requests, refused,
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "barrage", Name: "websocket_messages_total", Help: "Messages of clients over WebSockets, by their outcome: ok or error.",
+	}, []string{"outcome"})
+	m.messages, m.badMessages = messages.WithLabelValues("ok"), messages.WithLabelValues("error")
+	registry.MustRegister(m.requests, refused, messages,
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "barrage", Name: "streams_open", Help: "Streams open on this node.",
 		}, e.streams),
@@ -43,6 +49,15 @@ func (e *Edge) streams() float64 {
 	return float64(e.backend.Node.Streams())
 }
 
+// socketMessage counts a message of a client.
+func (m *metrics) socketMessage(err error) {
+	if err != nil {
+		m.badMessages.Inc()
+	} else {
+		m.messages.Inc()
+	}
+}
+
 // answered counts an answer.
 func (m *metrics) answered(ctx *fasthttp.RequestCtx) {
 	if ctx.Hijacked() {
@@ -55,4 +70,27 @@ func (m *metrics) answered(ctx *fasthttp.RequestCtx) {
 		method = "other" // a client must not make up label values
 	}
 	m.requests.WithLabelValues(method, strconv.Itoa(ctx.Response.StatusCode())).Inc()
+}
+
+// gateMetrics counts the connections that were closed without an answer.
+type gateMetrics struct {
+	refused map[string]prometheus.Counter
+}
+
+// gateRefusals are why: taking it failed, its address has too many, its PROXY
+// header is missing or none, it made room for another.
+var gateRefusals = []string{"accept", "address", "proxy", "waited"}
+
+func newGateMetrics(registry prometheus.Registerer, e *Edge) *gateMetrics {
+	m := &gateMetrics{refused: map[string]prometheus.Counter{}}
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "barrage", Name: "http_connections_refused_total", Help: "Connections closed without an answer, by reason.",
+	}, []string{"reason"})
+	for _, reason := range gateRefusals {
+		m.refused[reason] = refused.WithLabelValues(reason)
+	}
+	registry.MustRegister(refused, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Namespace: "barrage", Name: "http_connections_open", Help: "Connections that are no streams.",
+	}, func() float64 { return e.gate.connections() }))
+	return m
 }

@@ -82,6 +82,11 @@ func (e *Edge) body(ctx *fasthttp.RequestCtx, into any) error {
 	if len(body) > e.config.MaxBodyBytes {
 		return tooLarge.because("A body may have %d bytes.", e.config.MaxBodyBytes)
 	}
+	return decodeObject(body, into)
+}
+
+// decodeObject reads one JSON object into a struct.
+func decodeObject(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return malformed.because("The body is not valid UTF-8.")
 	}
@@ -130,9 +135,13 @@ func idempotencyKey(ctx *fasthttp.RequestCtx) (string, error) {
 		return "", nil
 	}
 	key := string(values[0])
-	visible := func(c rune) bool { return c >= 0x21 && c <= 0x7e }
-	if len(values) > 1 || key == "" || len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(c rune) bool { return !visible(c) }) {
+	if len(values) > 1 || !validKey(key) {
 		return "", malformed.because("Idempotency-Key must be one value of 1 to %d visible ASCII characters.", maxIdempotencyKey)
 	}
 	return key, nil
+}
+
+func validKey(key string) bool {
+	visible := func(c rune) bool { return c >= 0x21 && c <= 0x7e }
+	return key != "" && len(key) <= maxIdempotencyKey && !strings.ContainsFunc(key, func(c rune) bool { return !visible(c) })
 }

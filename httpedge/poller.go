@@ -14,7 +14,8 @@ import (
 )
 
 // poller watches the connections of all streams with one goroutine: a viewer
-// hears when its client hangs up, and when it takes bytes again. Streams are
+// hears when its client hangs up, and when it takes bytes again, and a socket
+// what its client sends. Streams are
 // outside of Go's own poller, so that an idle one has no goroutine and no
 // buffer.
 type poller struct {
@@ -24,6 +25,9 @@ type poller struct {
 	mu      sync.Mutex
 	streams []*streamConn // by file descriptor
 	serial  int32
+	ended   bool // run has returned
+
+	buffer []byte // what is read goes here; only run's goroutine uses it
 }
 
 // streamConn is a stream's connection. It implements actors.Conn: its viewer
@@ -35,6 +39,12 @@ type streamConn struct {
 	// serial tells apart the connections that have one file descriptor in
 	// turn: an event that was meant for an earlier one is dropped.
 	serial int32
+
+	// socket takes what the client sends; nil: nothing is read.
+	socket *socket
+	// lingers is set under poller.mu: the viewer has closed the connection, and
+	// the poller will (see linger).
+	lingers bool
 }
 
 // eventsAtOnce is how many events are taken from the kernel in one call.
@@ -56,15 +66,12 @@ func newPoller() (*poller, error) {
 		_ = unix.Close(wake)
 		return nil, fmt.Errorf("epoll_ctl: %w", err)
 	}
-	return &poller{epoll: epoll, wake: wake}, nil
+	return &poller{epoll: epoll, wake: wake, buffer: make([]byte, readAtOnce)}, nil
 }
 
 // run delivers events until close.
 func (p *poller) run() {
-	defer func() {
-		_ = unix.Close(p.epoll)
-		_ = unix.Close(p.wake)
-	}()
+	defer p.end()
 	events := make([]unix.EpollEvent, eventsAtOnce)
 	for {
 		n, err := unix.EpollWait(p.epoll, events, -1)
@@ -78,6 +85,8 @@ func (p *poller) run() {
 			s := p.stream(event)
 			switch {
 			case s == nil:
+			case s.socket != nil:
+				p.onSocket(s, event.Events)
 			case event.Events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0:
 				s.viewer.HungUp()
 			case event.Events&unix.EPOLLOUT != 0:
@@ -165,8 +174,16 @@ func (p *poller) watch(s *streamConn) error {
 	p.streams[s.fd] = s
 	// Edge-triggered: one event when the client hangs up, and one each time
 	// that it takes bytes again after it took none.
+	return p.control(unix.EPOLL_CTL_ADD, s)
+}
+
+// control tells the kernel what to watch a connection for. mu is held.
+func (p *poller) control(operation int, s *streamConn) error {
 	event := unix.EpollEvent{Events: unix.EPOLLRDHUP | unix.EPOLLOUT | unix.EPOLLET, Fd: int32(s.fd), Pad: s.serial}
-	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &event); err != nil {
+	if s.socket != nil {
+		event.Events |= unix.EPOLLIN
+	}
+	if err := unix.EpollCtl(p.epoll, operation, s.fd, &event); err != nil {
 		return fmt.Errorf("epoll_ctl: %w", err)
 	}
 	return nil
@@ -193,11 +210,20 @@ func (s *streamConn) Write(b []byte) (int, error) {
 // Close implements actors.Conn.
 func (s *streamConn) Close() {
 	s.poller.mu.Lock()
-	if s.fd < len(s.poller.streams) && s.poller.streams[s.fd] == s {
-		s.poller.streams[s.fd] = nil
+	if s.socket != nil && s.poller.leave(s) {
+		s.poller.mu.Unlock()
+		return
+	}
+	s.poller.drop(s)
+}
+
+// drop closes a connection. mu is held, and is free afterwards.
+func (p *poller) drop(s *streamConn) {
+	if s.fd < len(p.streams) && p.streams[s.fd] == s {
+		p.streams[s.fd] = nil
 	}
 	fd := s.fd
 	s.fd = -1
-	s.poller.mu.Unlock()
+	p.mu.Unlock()
 	_ = unix.Close(fd)
 }

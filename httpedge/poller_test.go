@@ -20,6 +20,7 @@ import (
 
 	"barrage/actors"
 	"barrage/cluster"
+	"barrage/cluster/membership"
 	"barrage/persistence"
 	"barrage/persistence/embedded"
 	"barrage/persistence/journal"
@@ -27,7 +28,7 @@ import (
 
 // newTestEdge starts a whole node behind a listener of its own, and gives its
 // address.
-func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
+func newTestEdge(t testing.TB, change func(*Config)) (*Edge, string) {
 	t.Helper()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	dir := t.TempDir()
@@ -54,19 +55,23 @@ func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
 	system := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger { return quiet }))
 	node, err := actors.NewNode(actors.Config{
 		System: system, Journal: log, Store: store, Applied: pump, IDs: ids,
-		Metrics: actors.NewMetrics(registry), Log: quiet, NodeName: "test",
+		Metrics: actors.NewMetrics(registry), Log: quiet, NodeName: func() string { return "test" },
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	member, err := cluster.Join(cluster.Config{System: system, Kind: actors.Kind, Props: node.LiveVideoProps(), Log: quiet})
+	member, err := cluster.Start(cluster.Config{System: system, Kind: actors.Kind, Props: node.LiveVideoProps(), Log: quiet, Registry: registry})
 	if err != nil {
 		t.Fatal(err)
 	}
 	node.Start(member.Owners())
+	if err := member.Serve(node, nil); err != nil {
+		t.Fatal(err)
+	}
+	member.JoinAlone(membership.Member{ID: "test", Weight: 1})
 	config := Config{
 		Registry: registry, Log: quiet,
-		JWTSecret: []byte("secret"), CookieName: "session", MaxBodyBytes: 8192, Autocreate: true,
+		JWTSecret: []byte("secret"), CookieName: "session", MaxBodyBytes: 8192, Autocreate: true, RetryTime: 8 * time.Second,
 	}
 	if change != nil {
 		change(&config)
@@ -81,7 +86,7 @@ func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- edge.Serve(listener) }()
-	edge.Open(Backend{Node: node, Owners: member.Owners(), Store: store})
+	edge.Open(Backend{Node: node, Owners: member.Owners()})
 	t.Cleanup(func() {
 		edge.Drain()
 		node.EndStreams()
@@ -91,7 +96,7 @@ func newTestEdge(t *testing.T, change func(*Config)) (*Edge, string) {
 		if err := errors.Join(edge.Shutdown(ctx), <-served, pump.Stop(ctx), log.Close(), store.Close()); err != nil {
 			t.Error(err)
 		}
-		member.Leave()
+		member.Stop()
 	})
 	return edge, listener.Addr().String()
 }
@@ -109,7 +114,7 @@ func openRaw(t *testing.T, address, video string) net.Conn {
 
 func postRaw(t *testing.T, edge *Edge, address, video, message string) {
 	t.Helper()
-	token, err := edge.auth.sign(&user{id: "u", role: roleAdmin}, time.Hour, time.Now())
+	token, err := edge.auth.sign(&user{id: "u", role: roleAdmin}, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package httpedge
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"barrage/httpedge/identity"
 	"barrage/persistence"
 )
 
@@ -23,6 +25,7 @@ type problem struct {
 	retryAfter time.Duration // 0: not said
 	allow      string        // 405: the methods that there are
 	challenge  bool          // 401: WWW-Authenticate
+	upgrade    bool          // 426: to what
 }
 
 func (p *problem) Error() string { return p.Title + ": " + p.Detail }
@@ -44,9 +47,16 @@ var (
 	tooLarge         = kind{"too-large", fasthttp.StatusRequestEntityTooLarge, "Request too large"}
 	notJSON          = kind{"not-json", fasthttp.StatusUnsupportedMediaType, "The body must be JSON"}
 	keyReused        = kind{"idempotency-key-reused", fasthttp.StatusUnprocessableEntity, "Idempotency-Key used before"}
+	hasEnded         = kind{"ended", fasthttp.StatusConflict, "The live video has ended"}
+	isMuted          = kind{"muted", fasthttp.StatusForbidden, "Muted"}
+	isBlocked        = kind{"blocked", fasthttp.StatusForbidden, "The comment is not allowed"}
+	slowMode         = kind{"slow-mode", fasthttp.StatusTooManyRequests, "Slow mode"}
+	isRepeated       = kind{"repeated", fasthttp.StatusTooManyRequests, "Said before"}
 	rateLimited      = kind{"rate-limited", fasthttp.StatusTooManyRequests, "Too many requests"}
 	unavailable      = kind{"unavailable", fasthttp.StatusServiceUnavailable, "Not possible now"}
+	urlTooLong       = kind{"url-too-long", fasthttp.StatusRequestURITooLong, "The URL is too long"}
 	headersTooLarge  = kind{"headers-too-large", fasthttp.StatusRequestHeaderFieldsTooLarge, "Request headers too large"}
+	upgradeRequired  = kind{"upgrade-required", fasthttp.StatusUpgradeRequired, "A WebSocket handshake is needed"}
 	requestTimeout   = kind{"request-timeout", fasthttp.StatusRequestTimeout, "The request took too long"}
 )
 
@@ -67,20 +77,37 @@ func (p *problem) after(d time.Duration) *problem {
 // unavailableRetry is what clients are told when a comment can't be stored.
 const unavailableRetry = 2 * time.Second
 
-// answerError is the one place where an error becomes an answer.
-func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
+// asProblem is the one place where an error becomes what clients see. method
+// and path are for the log.
+func (e *Edge) asProblem(err error, method, path string) *problem {
 	var p *problem
 	switch {
 	case errors.As(err, &p):
+	case errors.Is(err, identity.ErrUnavailable):
+		// Counted and logged where it comes from.
+		e.log.Debug("a token can't be checked now", "path", path, "error", err)
+		p = unavailable.because("Whose token this is can't be found out now.").after(unavailableRetry)
 	case errors.Is(err, persistence.ErrUnavailable):
 		// Known, and counted where it comes from.
-		e.log.Debug("history can't be read now", "path", string(ctx.Path()), "error", err)
+		e.log.Debug("history can't be read now", "path", path, "error", err)
 		p = unavailable.because("This part of history can't be read now.").after(unavailableRetry)
+	case errors.Is(err, context.DeadlineExceeded):
+		e.log.Warn("not answered in time", "path", path, "error", err)
+		p = unavailable.because("The live video can't be reached now.").after(unavailableRetry)
 	default:
 		// Not the client's doing, and not for its eyes.
-		e.log.Error("request failed", "method", string(ctx.Method()), "path", string(ctx.Path()), "error", err)
+		e.log.Error("request failed", "method", method, "path", path, "error", err)
 		p = unavailable.because("The server can't answer this now.").after(unavailableRetry)
 	}
+	return p
+}
+
+// retrySeconds is the value of Retry-After, 0 if there is none.
+func (p *problem) retrySeconds() int { return int(math.Ceil(p.retryAfter.Seconds())) }
+
+// answerError answers a request with an error.
+func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
+	p := e.asProblem(err, string(ctx.Method()), string(ctx.Path()))
 	body, err := json.Marshal(p)
 	if err != nil { // strings and a number always encode
 		panic(err)
@@ -90,10 +117,15 @@ func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetContentType("application/problem+json")
 	ctx.Response.Header.Set("Cache-Control", "no-store")
 	if p.retryAfter > 0 {
-		ctx.Response.Header.Set("Retry-After", strconv.Itoa(int(math.Ceil(p.retryAfter.Seconds()))))
+		ctx.Response.Header.Set("Retry-After", strconv.Itoa(p.retrySeconds()))
 	}
 	if p.allow != "" {
 		ctx.Response.Header.Set("Allow", p.allow)
+	}
+	if p.upgrade {
+		ctx.Response.Header.Set("Upgrade", "websocket")
+		ctx.Response.Header.Set("Connection", "Upgrade")
+		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
 	}
 	if p.challenge {
 		ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="barrage"`)

@@ -14,8 +14,11 @@ import (
 // endpoint handles a request; an error becomes a problem.
 type endpoint func(ctx *fasthttp.RequestCtx) error
 
-// handler is the table of all that the edge answers.
-func (e *Edge) handler() fasthttp.RequestHandler {
+// handler answers all requests.
+func (e *Edge) handler() fasthttp.RequestHandler { return e.outermost(e.routes().Handler) }
+
+// routes is the table of all that the edge answers, as openapi.yaml describes it.
+func (e *Edge) routes() *router.Router {
 	r := router.New()
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.SaveMatchedRoutePath = false
@@ -38,11 +41,32 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 	r.DELETE("/comments/{liveVideoId}/stream", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
 		return notAllowed(ctx, "GET, HEAD")
 	}))
+	r.POST("/comments/{liveVideoId}/reactions", e.endpoint(e.postReactions))
+	for _, method := range []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodDelete} {
+		r.Handle(method, "/comments/{liveVideoId}/reactions", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+			return notAllowed(ctx, "POST")
+		}))
+	}
+	r.GET("/comments/{liveVideoId}/ws", e.endpoint(e.streamSocket))
+	for _, method := range []string{fasthttp.MethodHead, fasthttp.MethodDelete} { // a comment's, as above
+		r.Handle(method, "/comments/{liveVideoId}/ws", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
+			return notAllowed(ctx, "GET")
+		}))
+	}
 	get("/comments/{liveVideoId}/{commentId}", e.getComment)
 	r.DELETE("/comments/{liveVideoId}/{commentId}", e.endpoint(e.deleteComment))
 	get("/comments/{liveVideoId}/{commentId}/replies", e.listReplies)
 	get("/stream", e.streamBundle)
+	get("/videos", e.listVideos)
 	get("/videos/{liveVideoId}", e.getVideo)
+	r.PUT("/videos/{liveVideoId}", e.endpoint(e.putVideo))
+	get("/videos/{liveVideoId}/mutes", e.listMutes)
+	r.PUT("/videos/{liveVideoId}/mutes/{userId}", e.endpoint(e.putMute))
+	r.DELETE("/videos/{liveVideoId}/mutes/{userId}", e.endpoint(e.deleteMute))
+	get("/videos/{liveVideoId}/held", e.listHeld)
+	r.POST("/videos/{liveVideoId}/held/{heldId}/approve", e.endpoint(e.approve))
+	r.POST("/videos/{liveVideoId}/held/{heldId}/reject", e.endpoint(e.reject))
+	get("/videos/{liveVideoId}/audit", e.listAudit)
 	if e.config.Guest {
 		r.POST("/guest", e.endpoint(e.postGuest))
 	}
@@ -50,17 +74,25 @@ func (e *Edge) handler() fasthttp.RequestHandler {
 	get("/healthz", e.health)
 	get("/readyz", e.ready)
 	metrics := fasthttpadaptor.NewFastHTTPHandler(promhttp.HandlerFor(e.config.Registry, promhttp.HandlerOpts{}))
+	get("/cluster", e.getCluster)
+	get("/cluster/node", e.getNode)
 	get("/metrics", func(ctx *fasthttp.RequestCtx) error { metrics(ctx); return nil })
 	for _, path := range web.Paths() {
 		get(path, e.page)
 	}
-	return e.outermost(r.Handler)
+	return r
 }
 
 // outermost answers preflights and puts on every answer what all have.
 func (e *Edge) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
+		e.gate.served(ctx.Conn())
 		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+		if err := checkForm(ctx); err != nil {
+			e.answerError(ctx, err)
+			e.metrics.answered(ctx)
+			return
+		}
 		e.auth.cors.onAnswer(ctx)
 		if e.auth.cors.preflight(ctx) {
 			return
@@ -84,8 +116,15 @@ func isUp(ctx *fasthttp.RequestCtx) bool {
 func (e *Edge) notYet(ctx *fasthttp.RequestCtx) {
 	if wantsStream(ctx) || strings.HasSuffix(string(ctx.Path()), "/stream") {
 		e.metrics.refused[refusedStart].Inc()
-		e.comeBackLater(ctx)
+		e.comeBackLater(ctx, 0)
 		return
+	}
+	if isHandshake(ctx) {
+		if head, err := handshake(ctx); err == nil {
+			e.metrics.refused[refusedStart].Inc()
+			putOffSocket(ctx, head, 0)
+			return
+		}
 	}
 	e.answerError(ctx, unavailable.because("The node is starting.").after(unavailableRetry))
 }

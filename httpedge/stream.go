@@ -1,6 +1,7 @@
 package httpedge
 
 import (
+	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"barrage/actors"
+	"barrage/httpedge/identity"
 )
 
 // streamVideo answers GET /comments/{liveVideoId}/stream.
@@ -59,19 +61,21 @@ func (e *Edge) streamBundle(ctx *fasthttp.RequestCtx) error {
 // stream opens a stream. The answer's head is written by the connection's
 // viewer; the request ends here.
 func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) error {
-	userID, err := e.readStream(ctx, &viewer)
+	reader, err := e.readStream(ctx, &viewer)
 	if err != nil {
+		wait, passes := e.passes(ctx, err)
+		if passes {
+			e.comeBackLater(ctx, wait)
+			return nil
+		}
 		return err
 	}
-	refused := refusedDrain
-	if !e.draining.Load() {
-		refused, viewer.Closed = e.admit.enter(ctx.RemoteIP().String(), userID)
-	}
-	if refused != admitted {
-		e.metrics.refused[refused].Inc()
-		e.comeBackLater(ctx)
+	leave, wait := e.enter(e.client(ctx, reader), viewer)
+	if leave == nil {
+		e.comeBackLater(ctx, wait)
 		return nil
 	}
+	viewer.Closed = leave
 	viewer.Head = e.streamHead(ctx, viewer)
 	if ctx.IsHead() {
 		viewer.Closed()
@@ -79,40 +83,87 @@ func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) erro
 		return nil
 	}
 	ctx.HijackSetNoResponse(true)
-	ctx.Hijack(func(conn net.Conn) { e.openStream(conn, viewer) })
+	ctx.Hijack(func(conn net.Conn) { e.openStream(conn, viewer, reader, nil) })
 	return nil
 }
 
-// readStream reads how a client wants to watch, and who it is.
-func (e *Edge) readStream(ctx *fasthttp.RequestCtx, v *actors.ViewerConfig) (userID string, err error) {
-	reader, err := e.auth.streamUser(ctx)
-	switch {
-	case err != nil:
-		return "", err
-	case reader != nil:
-		userID = reader.id
-	case e.config.RequireTokenToRead:
-		return "", unauthorized.because("Reading needs a token here.")
+// enter admits a stream, and gives what is to be called when it ends; nil if it
+// can't be opened now. Then wait is how long that is so at least, if that is
+// known.
+func (e *Edge) enter(c client, viewer actors.ViewerConfig) (leave func(), wait time.Duration) {
+	videos := viewer.Videos
+	if viewer.LiveVideoID != "" {
+		videos = []string{viewer.LiveVideoID}
+	}
+	refused := refusedDrain
+	if !e.draining.Load() {
+		var limited *problem
+		if err := e.limitJoin(c, videos...); errors.As(err, &limited) {
+			refused, wait = refusedRate, limited.retryAfter
+		} else {
+			refused, leave = e.admit.enter(c)
+		}
+	}
+	if refused != admitted {
+		e.metrics.refused[refused].Inc()
+	}
+	return leave, wait
+}
+
+// passes says whether what keeps a stream from being opened may be over later,
+// and after which time at the earliest: then the client is put off, as it would
+// not come back from an error status.
+func (e *Edge) passes(ctx *fasthttp.RequestCtx, err error) (wait time.Duration, yes bool) {
+	p := e.asProblem(err, string(ctx.Method()), string(ctx.Path()))
+	if p.Status != fasthttp.StatusServiceUnavailable {
+		return 0, false
+	}
+	why := refusedOwner
+	if errors.Is(err, identity.ErrUnavailable) {
+		why = refusedToken
+	}
+	e.metrics.refused[why].Inc()
+	return p.retryAfter, true
+}
+
+// readStream reads how a client wants to watch, and who it is; nil: nobody in
+// particular.
+func (e *Edge) readStream(ctx *fasthttp.RequestCtx, v *actors.ViewerConfig) (reader *user, err error) {
+	who := e.auth.streamUser
+	if v.Encoding == actors.WebSocket {
+		who = e.auth.socketUser
+	}
+	if reader, err = who(ctx); err != nil {
+		return nil, err
+	}
+	if reader == nil && e.config.RequireTokenToRead {
+		return nil, unauthorized.because("Reading needs a token here.")
+	}
+	if reader != nil {
+		v.UserID, v.Moderator = reader.id, reader.moderates()
 	}
 	if v.History, err = queryInt(ctx, "history", 0, actors.MaxHistory, 0); err != nil {
-		return "", err
+		return nil, err
 	}
 	if v.Rate, err = queryInt(ctx, "rate", 1, actors.MaxRate, 0); err != nil {
-		return "", err
+		return nil, err
 	}
 	for _, video := range append(v.Videos, v.LiveVideoID) {
 		if video == "" {
 			continue
 		}
 		if err := e.mustExist(video); err != nil {
-			return "", err
+			return nil, err
 		}
+	}
+	if v.Encoding == actors.WebSocket {
+		return reader, nil
 	}
 	v.Chunked = ctx.Request.Header.IsHTTP11()
 	if acceptsGzip(string(ctx.Request.Header.Peek("Accept-Encoding"))) {
 		v.Encoding = actors.Gzip
 	}
-	return userID, nil
+	return reader, nil
 }
 
 // resumeID gives what a client has got to, empty if it says nothing. The
@@ -191,18 +242,25 @@ func (e *Edge) streamHead(ctx *fasthttp.RequestCtx, v actors.ViewerConfig) []byt
 
 // comeBackLater answers a stream that can't be opened now. An EventSource that
 // meets an error status never comes back; so it gets a stream that ends at
-// once, and a time to wait.
-func (e *Edge) comeBackLater(ctx *fasthttp.RequestCtx) {
+// once, and a time to wait: longer than wait.
+func (e *Edge) comeBackLater(ctx *fasthttp.RequestCtx, wait time.Duration) {
 	for _, h := range streamHeaders {
 		ctx.Response.Header.Set(h[0], h[1])
 	}
 	ctx.SetConnectionClose()
-	retry := actors.DrainRetry + rand.N(actors.DrainRetry) //nolint:gosec // jitter is no secret
-	ctx.SetBody(actors.RetryEvent(retry.Round(time.Millisecond)))
+	ctx.SetBody(actors.RetryEvent(putOff(wait)))
 }
 
-// openStream hands a connection to a new viewer.
-func (e *Edge) openStream(conn net.Conn, config actors.ViewerConfig) {
+// putOff is how long a client is to stay away, at least so long.
+func putOff(wait time.Duration) time.Duration {
+	retry := max(wait, actors.DrainRetry) + rand.N(actors.DrainRetry) //nolint:gosec // jitter is no secret
+	return retry.Round(time.Millisecond)
+}
+
+// openStream hands a connection to a new viewer, whose stream ends when its
+// reader's token is no good any more. before, unless it is nil, is called when
+// the viewer is there and has nothing yet.
+func (e *Edge) openStream(conn net.Conn, config actors.ViewerConfig, reader *user, before func(s *streamConn)) {
 	stream, err := e.poller.adopt(conn, e.config.SendBuffer, e.config.UserTimeout)
 	if err != nil {
 		e.log.Warn("taking a stream's connection over", "error", err)
@@ -212,6 +270,10 @@ func (e *Edge) openStream(conn net.Conn, config actors.ViewerConfig) {
 	}
 	stream.viewer = e.backend.Node.NewViewer()
 	config.Conn = stream
+	if before != nil {
+		before(stream)
+	}
+	config.Closed = e.rechecks.watch(reader, stream.viewer, config.Closed)
 	stream.viewer.Open(config)
 	if err := e.poller.watch(stream); err != nil {
 		e.log.Warn("watching a stream's connection", "error", err)

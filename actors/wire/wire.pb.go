@@ -41,18 +41,30 @@ const (
 	Code_KEY_REUSED Code = 5
 	// The parent comment does not exist in this live video.
 	Code_NO_PARENT Code = 6
+	// The live video has ended.
+	Code_ENDED Code = 7
+	// Slow mode: the user posted a moment ago.
+	Code_SLOW_MODE Code = 8
+	// The user is muted.
+	Code_MUTED Code = 9
+	// The user has just said the same.
+	Code_REPEATED Code = 10
 )
 
 // Enum value maps for Code.
 var (
 	Code_name = map[int32]string{
-		0: "OK",
-		1: "UNAVAILABLE",
-		2: "MOVED",
-		3: "NOT_FOUND",
-		4: "FORBIDDEN",
-		5: "KEY_REUSED",
-		6: "NO_PARENT",
+		0:  "OK",
+		1:  "UNAVAILABLE",
+		2:  "MOVED",
+		3:  "NOT_FOUND",
+		4:  "FORBIDDEN",
+		5:  "KEY_REUSED",
+		6:  "NO_PARENT",
+		7:  "ENDED",
+		8:  "SLOW_MODE",
+		9:  "MUTED",
+		10: "REPEATED",
 	}
 	Code_value = map[string]int32{
 		"OK":          0,
@@ -62,6 +74,10 @@ var (
 		"FORBIDDEN":   4,
 		"KEY_REUSED":  5,
 		"NO_PARENT":   6,
+		"ENDED":       7,
+		"SLOW_MODE":   8,
+		"MUTED":       9,
+		"REPEATED":    10,
 	}
 )
 
@@ -97,7 +113,12 @@ type Fault struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Code  Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=barrage.wire.Code" json:"code,omitempty"`
 	// Plain English, for the client.
-	Detail        string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	// With MOVED: the address of the node that owns the live video, if the
+	// receiver knows.
+	Owner string `protobuf:"bytes,3,opt,name=owner,proto3" json:"owner,omitempty"`
+	// When it may be worth trying again; 0: not said.
+	RetryMs       int64 `protobuf:"varint,4,opt,name=retry_ms,json=retryMs,proto3" json:"retry_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -146,6 +167,20 @@ func (x *Fault) GetDetail() string {
 	return ""
 }
 
+func (x *Fault) GetOwner() string {
+	if x != nil {
+		return x.Owner
+	}
+	return ""
+}
+
+func (x *Fault) GetRetryMs() int64 {
+	if x != nil {
+		return x.RetryMs
+	}
+	return 0
+}
+
 // Row is a comment as clients see it.
 type Row struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -153,9 +188,17 @@ type Row struct {
 	ParentId uint64                 `protobuf:"fixed64,2,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	UserId   string                 `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	// The comment as a complete server-sent event; JSON is a part of it.
-	Event         []byte `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Event []byte `protobuf:"bytes,4,opt,name=event,proto3" json:"event,omitempty"`
+	// See records.Comment.
+	PostToken    uint64 `protobuf:"fixed64,5,opt,name=post_token,json=postToken,proto3" json:"post_token,omitempty"`
+	PostSentMs   int64  `protobuf:"varint,6,opt,name=post_sent_ms,json=postSentMs,proto3" json:"post_sent_ms,omitempty"`
+	BodyDigest   []byte `protobuf:"bytes,7,opt,name=body_digest,json=bodyDigest,proto3" json:"body_digest,omitempty"`
+	PostWaitedMs uint32 `protobuf:"varint,8,opt,name=post_waited_ms,json=postWaitedMs,proto3" json:"post_waited_ms,omitempty"`
+	// How long after post_sent_ms its owner answered, in milliseconds; 0: that
+	// is not known any more.
+	AnsweredAfterMs uint32 `protobuf:"varint,9,opt,name=answered_after_ms,json=answeredAfterMs,proto3" json:"answered_after_ms,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Row) Reset() {
@@ -216,6 +259,41 @@ func (x *Row) GetEvent() []byte {
 	return nil
 }
 
+func (x *Row) GetPostToken() uint64 {
+	if x != nil {
+		return x.PostToken
+	}
+	return 0
+}
+
+func (x *Row) GetPostSentMs() int64 {
+	if x != nil {
+		return x.PostSentMs
+	}
+	return 0
+}
+
+func (x *Row) GetBodyDigest() []byte {
+	if x != nil {
+		return x.BodyDigest
+	}
+	return nil
+}
+
+func (x *Row) GetPostWaitedMs() uint32 {
+	if x != nil {
+		return x.PostWaitedMs
+	}
+	return 0
+}
+
+func (x *Row) GetAnsweredAfterMs() uint32 {
+	if x != nil {
+		return x.AnsweredAfterMs
+	}
+	return 0
+}
+
 // PostComment asks the owner to take a comment. Answered by CommentAnswer
 // when the comment is durable.
 type PostComment struct {
@@ -226,8 +304,30 @@ type PostComment struct {
 	ParentId uint64                 `protobuf:"fixed64,4,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
 	// Empty: the client sent none.
 	IdempotencyKey string `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The same for each try of one post; 0: from a node that draws none.
+	PostToken uint64 `protobuf:"fixed64,6,opt,name=post_token,json=postToken,proto3" json:"post_token,omitempty"`
+	// It may have been taken before, by this owner or another.
+	Again bool `protobuf:"varint,7,opt,name=again,proto3" json:"again,omitempty"`
+	// The comment that it answers does not exist any more: it is only answered
+	// if it was taken before.
+	NoParent bool `protobuf:"varint,8,opt,name=no_parent,json=noParent,proto3" json:"no_parent,omitempty"`
+	// When this try was sent, in Unix milliseconds; 0: not said. One that is on
+	// its way for long was given up and sent elsewhere.
+	SentMs int64 `protobuf:"varint,9,opt,name=sent_ms,json=sentMs,proto3" json:"sent_ms,omitempty"`
+	// The user is a moderator or admin: mutes, slow mode and repeats are not for
+	// them.
+	Moderates bool `protobuf:"varint,10,opt,name=moderates,proto3" json:"moderates,omitempty"`
+	// The digest of what the client sent, where message or parent_id is not that
+	// (BodyDigest); empty: that of message and parent_id.
+	BodyDigest []byte `protobuf:"bytes,11,opt,name=body_digest,json=bodyDigest,proto3" json:"body_digest,omitempty"`
+	// Not empty: the comment is to be held for moderators, for this reason.
+	Hold string `protobuf:"bytes,12,opt,name=hold,proto3" json:"hold,omitempty"`
+	// The same for texts that say the same; 0: it is not to be compared.
+	TextHash uint64 `protobuf:"fixed64,13,opt,name=text_hash,json=textHash,proto3" json:"text_hash,omitempty"`
+	// How long before sent_ms the client's request came, in milliseconds.
+	WaitedMs      uint32 `protobuf:"varint,14,opt,name=waited_ms,json=waitedMs,proto3" json:"waited_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PostComment) Reset() {
@@ -295,6 +395,69 @@ func (x *PostComment) GetIdempotencyKey() string {
 	return ""
 }
 
+func (x *PostComment) GetPostToken() uint64 {
+	if x != nil {
+		return x.PostToken
+	}
+	return 0
+}
+
+func (x *PostComment) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+func (x *PostComment) GetNoParent() bool {
+	if x != nil {
+		return x.NoParent
+	}
+	return false
+}
+
+func (x *PostComment) GetSentMs() int64 {
+	if x != nil {
+		return x.SentMs
+	}
+	return 0
+}
+
+func (x *PostComment) GetModerates() bool {
+	if x != nil {
+		return x.Moderates
+	}
+	return false
+}
+
+func (x *PostComment) GetBodyDigest() []byte {
+	if x != nil {
+		return x.BodyDigest
+	}
+	return nil
+}
+
+func (x *PostComment) GetHold() string {
+	if x != nil {
+		return x.Hold
+	}
+	return ""
+}
+
+func (x *PostComment) GetTextHash() uint64 {
+	if x != nil {
+		return x.TextHash
+	}
+	return 0
+}
+
+func (x *PostComment) GetWaitedMs() uint32 {
+	if x != nil {
+		return x.WaitedMs
+	}
+	return 0
+}
+
 // DeleteComment asks the owner to remove a comment that exists. Answered by
 // CommentAnswer when the removal is durable.
 type DeleteComment struct {
@@ -302,8 +465,10 @@ type DeleteComment struct {
 	CommentId uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
 	DeletedBy string                 `protobuf:"bytes,2,opt,name=deleted_by,json=deletedBy,proto3" json:"deleted_by,omitempty"`
 	// Of the comment: its author, and what it answers.
-	UserId        string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
-	ParentId      uint64 `protobuf:"fixed64,4,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	UserId   string `protobuf:"bytes,3,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	ParentId uint64 `protobuf:"fixed64,4,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// It may have been done before: a comment that is gone is no fault then.
+	Again         bool `protobuf:"varint,5,opt,name=again,proto3" json:"again,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -366,10 +531,19 @@ func (x *DeleteComment) GetParentId() uint64 {
 	return 0
 }
 
+func (x *DeleteComment) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
 type CommentAnswer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
-	Row           *Row                   `protobuf:"bytes,2,opt,name=row,proto3" json:"row,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Row   *Row                   `protobuf:"bytes,2,opt,name=row,proto3" json:"row,omitempty"`
+	// The comment waits for a moderator: row.id is its held id.
+	Held          bool `protobuf:"varint,3,opt,name=held,proto3" json:"held,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -418,6 +592,1268 @@ func (x *CommentAnswer) GetRow() *Row {
 	return nil
 }
 
+func (x *CommentAnswer) GetHeld() bool {
+	if x != nil {
+		return x.Held
+	}
+	return false
+}
+
+// React asks the owner to count reactions. A session has one under way for a
+// live video at a time, and tries it again unchanged. Answered by ReactAnswer
+// when they are durable.
+type React struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Of this session: 1 for the first, one more for each next.
+	Seq           uint64         `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	Targets       []*ReactTarget `protobuf:"bytes,3,rep,name=targets,proto3" json:"targets,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *React) Reset() {
+	*x = React{}
+	mi := &file_wire_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *React) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*React) ProtoMessage() {}
+
+func (x *React) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use React.ProtoReflect.Descriptor instead.
+func (*React) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *React) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *React) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *React) GetTargets() []*ReactTarget {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+type ReactTarget struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 0: the live video itself.
+	CommentId     uint64        `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	Counts        []*ReactCount `protobuf:"bytes,2,rep,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactTarget) Reset() {
+	*x = ReactTarget{}
+	mi := &file_wire_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactTarget) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactTarget) ProtoMessage() {}
+
+func (x *ReactTarget) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactTarget.ProtoReflect.Descriptor instead.
+func (*ReactTarget) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ReactTarget) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *ReactTarget) GetCounts() []*ReactCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+// ReactCount is as records.ReactionCount.
+type ReactCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          string                 `protobuf:"bytes,1,opt,name=type,proto3" json:"type,omitempty"`
+	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	SessionTotal  uint64                 `protobuf:"varint,3,opt,name=session_total,json=sessionTotal,proto3" json:"session_total,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactCount) Reset() {
+	*x = ReactCount{}
+	mi := &file_wire_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactCount) ProtoMessage() {}
+
+func (x *ReactCount) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactCount.ProtoReflect.Descriptor instead.
+func (*ReactCount) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ReactCount) GetType() string {
+	if x != nil {
+		return x.Type
+	}
+	return ""
+}
+
+func (x *ReactCount) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
+func (x *ReactCount) GetSessionTotal() uint64 {
+	if x != nil {
+		return x.SessionTotal
+	}
+	return 0
+}
+
+type ReactAnswer struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactAnswer) Reset() {
+	*x = ReactAnswer{}
+	mi := &file_wire_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactAnswer) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactAnswer) ProtoMessage() {}
+
+func (x *ReactAnswer) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactAnswer.ProtoReflect.Descriptor instead.
+func (*ReactAnswer) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReactAnswer) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+// ReactionTotals are the reactions to a comment, or with comment_id 0 to the
+// live video itself.
+type ReactionTotals struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommentId     uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	Totals        map[string]uint64      `protobuf:"bytes,2,rep,name=totals,proto3" json:"totals,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReactionTotals) Reset() {
+	*x = ReactionTotals{}
+	mi := &file_wire_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReactionTotals) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReactionTotals) ProtoMessage() {}
+
+func (x *ReactionTotals) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReactionTotals.ProtoReflect.Descriptor instead.
+func (*ReactionTotals) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReactionTotals) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *ReactionTotals) GetTotals() map[string]uint64 {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// ReadReactions asks the owner for the reactions to comments. Answered by
+// ManyReactions, without those that have none.
+type ReadReactions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommentIds    []uint64               `protobuf:"fixed64,1,rep,packed,name=comment_ids,json=commentIds,proto3" json:"comment_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadReactions) Reset() {
+	*x = ReadReactions{}
+	mi := &file_wire_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadReactions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadReactions) ProtoMessage() {}
+
+func (x *ReadReactions) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadReactions.ProtoReflect.Descriptor instead.
+func (*ReadReactions) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *ReadReactions) GetCommentIds() []uint64 {
+	if x != nil {
+		return x.CommentIds
+	}
+	return nil
+}
+
+type ManyReactions struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Totals        []*ReactionTotals      `protobuf:"bytes,2,rep,name=totals,proto3" json:"totals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ManyReactions) Reset() {
+	*x = ManyReactions{}
+	mi := &file_wire_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ManyReactions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ManyReactions) ProtoMessage() {}
+
+func (x *ManyReactions) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ManyReactions.ProtoReflect.Descriptor instead.
+func (*ManyReactions) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *ManyReactions) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *ManyReactions) GetTotals() []*ReactionTotals {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+// RoomState is what viewers are told of a room.
+type RoomState struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Ended           bool                   `protobuf:"varint,1,opt,name=ended,proto3" json:"ended,omitempty"`
+	SlowModeSeconds uint32                 `protobuf:"varint,2,opt,name=slow_mode_seconds,json=slowModeSeconds,proto3" json:"slow_mode_seconds,omitempty"`
+	PinnedCommentId uint64                 `protobuf:"fixed64,3,opt,name=pinned_comment_id,json=pinnedCommentId,proto3" json:"pinned_comment_id,omitempty"`
+	// The pinned comment's JSON; empty if it can't be had.
+	Pinned        []byte `protobuf:"bytes,4,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RoomState) Reset() {
+	*x = RoomState{}
+	mi := &file_wire_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RoomState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RoomState) ProtoMessage() {}
+
+func (x *RoomState) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RoomState.ProtoReflect.Descriptor instead.
+func (*RoomState) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *RoomState) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *RoomState) GetSlowModeSeconds() uint32 {
+	if x != nil {
+		return x.SlowModeSeconds
+	}
+	return 0
+}
+
+func (x *RoomState) GetPinnedCommentId() uint64 {
+	if x != nil {
+		return x.PinnedCommentId
+	}
+	return 0
+}
+
+func (x *RoomState) GetPinned() []byte {
+	if x != nil {
+		return x.Pinned
+	}
+	return nil
+}
+
+// ChangeRoom asks the owner to set something. Absent parts stay as they are.
+// Answered by Video when it is durable.
+type ChangeRoom struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	By              string                 `protobuf:"bytes,1,opt,name=by,proto3" json:"by,omitempty"`
+	Ended           *bool                  `protobuf:"varint,2,opt,name=ended,proto3,oneof" json:"ended,omitempty"`
+	SlowModeSeconds *uint32                `protobuf:"varint,3,opt,name=slow_mode_seconds,json=slowModeSeconds,proto3,oneof" json:"slow_mode_seconds,omitempty"`
+	// 0: nothing.
+	PinnedCommentId *uint64 `protobuf:"fixed64,4,opt,name=pinned_comment_id,json=pinnedCommentId,proto3,oneof" json:"pinned_comment_id,omitempty"`
+	// The JSON of that comment, as who asks has it from history.
+	Pinned []byte    `protobuf:"bytes,5,opt,name=pinned,proto3" json:"pinned,omitempty"`
+	Mute   *MuteUser `protobuf:"bytes,6,opt,name=mute,proto3" json:"mute,omitempty"`
+	// It may have been done before.
+	Again bool `protobuf:"varint,7,opt,name=again,proto3" json:"again,omitempty"`
+	// The live video is to exist from now on.
+	Create        bool `protobuf:"varint,8,opt,name=create,proto3" json:"create,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeRoom) Reset() {
+	*x = ChangeRoom{}
+	mi := &file_wire_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeRoom) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeRoom) ProtoMessage() {}
+
+func (x *ChangeRoom) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeRoom.ProtoReflect.Descriptor instead.
+func (*ChangeRoom) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *ChangeRoom) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ChangeRoom) GetEnded() bool {
+	if x != nil && x.Ended != nil {
+		return *x.Ended
+	}
+	return false
+}
+
+func (x *ChangeRoom) GetSlowModeSeconds() uint32 {
+	if x != nil && x.SlowModeSeconds != nil {
+		return *x.SlowModeSeconds
+	}
+	return 0
+}
+
+func (x *ChangeRoom) GetPinnedCommentId() uint64 {
+	if x != nil && x.PinnedCommentId != nil {
+		return *x.PinnedCommentId
+	}
+	return 0
+}
+
+func (x *ChangeRoom) GetPinned() []byte {
+	if x != nil {
+		return x.Pinned
+	}
+	return nil
+}
+
+func (x *ChangeRoom) GetMute() *MuteUser {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+func (x *ChangeRoom) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+func (x *ChangeRoom) GetCreate() bool {
+	if x != nil {
+		return x.Create
+	}
+	return false
+}
+
+type MuteUser struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	UserId string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Unix milliseconds; 0: for good.
+	UntilMs int64 `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	// The user may speak again.
+	Unmute        bool `protobuf:"varint,3,opt,name=unmute,proto3" json:"unmute,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MuteUser) Reset() {
+	*x = MuteUser{}
+	mi := &file_wire_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MuteUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MuteUser) ProtoMessage() {}
+
+func (x *MuteUser) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MuteUser.ProtoReflect.Descriptor instead.
+func (*MuteUser) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *MuteUser) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *MuteUser) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *MuteUser) GetUnmute() bool {
+	if x != nil {
+		return x.Unmute
+	}
+	return false
+}
+
+type MutedUser struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	UserId        string                 `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	UntilMs       int64                  `protobuf:"varint,2,opt,name=until_ms,json=untilMs,proto3" json:"until_ms,omitempty"`
+	By            string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	AtMs          int64                  `protobuf:"varint,4,opt,name=at_ms,json=atMs,proto3" json:"at_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MutedUser) Reset() {
+	*x = MutedUser{}
+	mi := &file_wire_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MutedUser) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MutedUser) ProtoMessage() {}
+
+func (x *MutedUser) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MutedUser.ProtoReflect.Descriptor instead.
+func (*MutedUser) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *MutedUser) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *MutedUser) GetUntilMs() int64 {
+	if x != nil {
+		return x.UntilMs
+	}
+	return 0
+}
+
+func (x *MutedUser) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *MutedUser) GetAtMs() int64 {
+	if x != nil {
+		return x.AtMs
+	}
+	return 0
+}
+
+// ReadMutes asks the owner who is muted. Answered by Mutes.
+type ReadMutes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadMutes) Reset() {
+	*x = ReadMutes{}
+	mi := &file_wire_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadMutes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadMutes) ProtoMessage() {}
+
+func (x *ReadMutes) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadMutes.ProtoReflect.Descriptor instead.
+func (*ReadMutes) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{16}
+}
+
+type Mutes struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Mutes         []*MutedUser           `protobuf:"bytes,2,rep,name=mutes,proto3" json:"mutes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Mutes) Reset() {
+	*x = Mutes{}
+	mi := &file_wire_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Mutes) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Mutes) ProtoMessage() {}
+
+func (x *Mutes) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Mutes.ProtoReflect.Descriptor instead.
+func (*Mutes) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *Mutes) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Mutes) GetMutes() []*MutedUser {
+	if x != nil {
+		return x.Mutes
+	}
+	return nil
+}
+
+// HeldRow is a comment that waits for a moderator. The JSON in row's event has
+// "held":true.
+type HeldRow struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Row    *Row                   `protobuf:"bytes,1,opt,name=row,proto3" json:"row,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Resolved: true if approved as comment_id, otherwise rejected.
+	Resolved      bool   `protobuf:"varint,3,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	Approved      bool   `protobuf:"varint,4,opt,name=approved,proto3" json:"approved,omitempty"`
+	CommentId     uint64 `protobuf:"fixed64,5,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldRow) Reset() {
+	*x = HeldRow{}
+	mi := &file_wire_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldRow) ProtoMessage() {}
+
+func (x *HeldRow) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldRow.ProtoReflect.Descriptor instead.
+func (*HeldRow) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *HeldRow) GetRow() *Row {
+	if x != nil {
+		return x.Row
+	}
+	return nil
+}
+
+func (x *HeldRow) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *HeldRow) GetResolved() bool {
+	if x != nil {
+		return x.Resolved
+	}
+	return false
+}
+
+func (x *HeldRow) GetApproved() bool {
+	if x != nil {
+		return x.Approved
+	}
+	return false
+}
+
+func (x *HeldRow) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+// ReadHeld asks the owner for comments that wait. Answered by HeldRows, oldest
+// first.
+type ReadHeld struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only those of this user; empty: all.
+	UserId string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	// Not 0: just this one.
+	HeldId        uint64 `protobuf:"fixed64,2,opt,name=held_id,json=heldId,proto3" json:"held_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadHeld) Reset() {
+	*x = ReadHeld{}
+	mi := &file_wire_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadHeld) ProtoMessage() {}
+
+func (x *ReadHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadHeld.ProtoReflect.Descriptor instead.
+func (*ReadHeld) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ReadHeld) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ReadHeld) GetHeldId() uint64 {
+	if x != nil {
+		return x.HeldId
+	}
+	return 0
+}
+
+type HeldRows struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Rows          []*HeldRow             `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldRows) Reset() {
+	*x = HeldRows{}
+	mi := &file_wire_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldRows) ProtoMessage() {}
+
+func (x *HeldRows) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldRows.ProtoReflect.Descriptor instead.
+func (*HeldRows) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *HeldRows) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *HeldRows) GetRows() []*HeldRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// ResolveHeld asks the owner to approve or reject a comment that waits.
+// Answered by CommentAnswer when it is durable; approved, with the comment.
+type ResolveHeld struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	HeldId  uint64                 `protobuf:"fixed64,1,opt,name=held_id,json=heldId,proto3" json:"held_id,omitempty"`
+	Approve bool                   `protobuf:"varint,2,opt,name=approve,proto3" json:"approve,omitempty"`
+	By      string                 `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// It may have been done before.
+	Again         bool `protobuf:"varint,4,opt,name=again,proto3" json:"again,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveHeld) Reset() {
+	*x = ResolveHeld{}
+	mi := &file_wire_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveHeld) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveHeld) ProtoMessage() {}
+
+func (x *ResolveHeld) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveHeld.ProtoReflect.Descriptor instead.
+func (*ResolveHeld) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *ResolveHeld) GetHeldId() uint64 {
+	if x != nil {
+		return x.HeldId
+	}
+	return 0
+}
+
+func (x *ResolveHeld) GetApprove() bool {
+	if x != nil {
+		return x.Approve
+	}
+	return false
+}
+
+func (x *ResolveHeld) GetBy() string {
+	if x != nil {
+		return x.By
+	}
+	return ""
+}
+
+func (x *ResolveHeld) GetAgain() bool {
+	if x != nil {
+		return x.Again
+	}
+	return false
+}
+
+// ListVideos asks a node for the live videos that it owns. Answered by
+// VideoList.
+type ListVideos struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only these: 0 live, 1 ended, 2 all.
+	States uint32 `protobuf:"varint,1,opt,name=states,proto3" json:"states,omitempty"`
+	// viewers, comments or id.
+	Sort  string `protobuf:"bytes,2,opt,name=sort,proto3" json:"sort,omitempty"`
+	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those behind this one, in the order that is asked for.
+	AfterId       string `protobuf:"bytes,4,opt,name=after_id,json=afterId,proto3" json:"after_id,omitempty"`
+	AfterNumber   uint64 `protobuf:"varint,5,opt,name=after_number,json=afterNumber,proto3" json:"after_number,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVideos) Reset() {
+	*x = ListVideos{}
+	mi := &file_wire_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVideos) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVideos) ProtoMessage() {}
+
+func (x *ListVideos) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVideos.ProtoReflect.Descriptor instead.
+func (*ListVideos) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ListVideos) GetStates() uint32 {
+	if x != nil {
+		return x.States
+	}
+	return 0
+}
+
+func (x *ListVideos) GetSort() string {
+	if x != nil {
+		return x.Sort
+	}
+	return ""
+}
+
+func (x *ListVideos) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListVideos) GetAfterId() string {
+	if x != nil {
+		return x.AfterId
+	}
+	return ""
+}
+
+func (x *ListVideos) GetAfterNumber() uint64 {
+	if x != nil {
+		return x.AfterNumber
+	}
+	return 0
+}
+
+type VideoList struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Videos        []*ListedVideo         `protobuf:"bytes,2,rep,name=videos,proto3" json:"videos,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VideoList) Reset() {
+	*x = VideoList{}
+	mi := &file_wire_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VideoList) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VideoList) ProtoMessage() {}
+
+func (x *VideoList) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VideoList.ProtoReflect.Descriptor instead.
+func (*VideoList) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *VideoList) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *VideoList) GetVideos() []*ListedVideo {
+	if x != nil {
+		return x.Videos
+	}
+	return nil
+}
+
+type ListedVideo struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	Ended       bool                   `protobuf:"varint,2,opt,name=ended,proto3" json:"ended,omitempty"`
+	Viewers     uint64                 `protobuf:"varint,3,opt,name=viewers,proto3" json:"viewers,omitempty"`
+	Comments    uint64                 `protobuf:"varint,4,opt,name=comments,proto3" json:"comments,omitempty"`
+	Reactions   map[string]uint64      `protobuf:"bytes,5,rep,name=reactions,proto3" json:"reactions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// The node has it in memory, as its owner.
+	Active bool `protobuf:"varint,6,opt,name=active,proto3" json:"active,omitempty"`
+	// Of the newest record that the node has: of several that have it in their
+	// stores alone, the one with the highest knows best.
+	Revision      uint64 `protobuf:"varint,7,opt,name=revision,proto3" json:"revision,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListedVideo) Reset() {
+	*x = ListedVideo{}
+	mi := &file_wire_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListedVideo) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListedVideo) ProtoMessage() {}
+
+func (x *ListedVideo) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListedVideo.ProtoReflect.Descriptor instead.
+func (*ListedVideo) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *ListedVideo) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ListedVideo) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *ListedVideo) GetViewers() uint64 {
+	if x != nil {
+		return x.Viewers
+	}
+	return 0
+}
+
+func (x *ListedVideo) GetComments() uint64 {
+	if x != nil {
+		return x.Comments
+	}
+	return 0
+}
+
+func (x *ListedVideo) GetReactions() map[string]uint64 {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+func (x *ListedVideo) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+func (x *ListedVideo) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
 // ReadRecent asks the owner for what it has in memory. Answered by
 // RecentRows.
 type ReadRecent struct {
@@ -435,7 +1871,7 @@ type ReadRecent struct {
 
 func (x *ReadRecent) Reset() {
 	*x = ReadRecent{}
-	mi := &file_wire_proto_msgTypes[5]
+	mi := &file_wire_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -447,7 +1883,7 @@ func (x *ReadRecent) String() string {
 func (*ReadRecent) ProtoMessage() {}
 
 func (x *ReadRecent) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[5]
+	mi := &file_wire_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -460,7 +1896,7 @@ func (x *ReadRecent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadRecent.ProtoReflect.Descriptor instead.
 func (*ReadRecent) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{5}
+	return file_wire_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ReadRecent) GetAfter() uint64 {
@@ -513,14 +1949,22 @@ type RecentRows struct {
 	// every comment below it.
 	Floor uint64 `protobuf:"fixed64,3,opt,name=floor,proto3" json:"floor,omitempty"`
 	// Comments below the floor that are deleted, though the store may not know.
-	Deleted       []uint64 `protobuf:"fixed64,4,rep,packed,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted []uint64 `protobuf:"fixed64,4,rep,packed,name=deleted,proto3" json:"deleted,omitempty"`
+	// There are reactions to comments of this live video (ReadReactions).
+	Reacted bool `protobuf:"varint,5,opt,name=reacted,proto3" json:"reacted,omitempty"`
+	// Comments wait for moderators (ReadHeld).
+	Holding bool `protobuf:"varint,6,opt,name=holding,proto3" json:"holding,omitempty"`
+	// How many replies memory has, all at or above the floor: to the comments in
+	// rows, and to those below the floor that are in the range. Without those that
+	// have none.
+	Replies       []*ReplyCount `protobuf:"bytes,7,rep,name=replies,proto3" json:"replies,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RecentRows) Reset() {
 	*x = RecentRows{}
-	mi := &file_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -532,7 +1976,7 @@ func (x *RecentRows) String() string {
 func (*RecentRows) ProtoMessage() {}
 
 func (x *RecentRows) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[6]
+	mi := &file_wire_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -545,7 +1989,7 @@ func (x *RecentRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecentRows.ProtoReflect.Descriptor instead.
 func (*RecentRows) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{6}
+	return file_wire_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RecentRows) GetFault() *Fault {
@@ -576,16 +2020,91 @@ func (x *RecentRows) GetDeleted() []uint64 {
 	return nil
 }
 
+func (x *RecentRows) GetReacted() bool {
+	if x != nil {
+		return x.Reacted
+	}
+	return false
+}
+
+func (x *RecentRows) GetHolding() bool {
+	if x != nil {
+		return x.Holding
+	}
+	return false
+}
+
+func (x *RecentRows) GetReplies() []*ReplyCount {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+type ReplyCount struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ParentId      uint64                 `protobuf:"fixed64,1,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	Count         uint32                 `protobuf:"varint,2,opt,name=count,proto3" json:"count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplyCount) Reset() {
+	*x = ReplyCount{}
+	mi := &file_wire_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplyCount) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplyCount) ProtoMessage() {}
+
+func (x *ReplyCount) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplyCount.ProtoReflect.Descriptor instead.
+func (*ReplyCount) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ReplyCount) GetParentId() uint64 {
+	if x != nil {
+		return x.ParentId
+	}
+	return 0
+}
+
+func (x *ReplyCount) GetCount() uint32 {
+	if x != nil {
+		return x.Count
+	}
+	return 0
+}
+
 // ReadVideo asks the owner for what GET /videos/{id} shows.
 type ReadVideo struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Whether this user is muted is told, too.
+	UserId        string `protobuf:"bytes,1,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReadVideo) Reset() {
 	*x = ReadVideo{}
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -597,7 +2116,7 @@ func (x *ReadVideo) String() string {
 func (*ReadVideo) ProtoMessage() {}
 
 func (x *ReadVideo) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[7]
+	mi := &file_wire_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -610,7 +2129,14 @@ func (x *ReadVideo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadVideo.ProtoReflect.Descriptor instead.
 func (*ReadVideo) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{7}
+	return file_wire_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ReadVideo) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
 }
 
 type Video struct {
@@ -620,13 +2146,19 @@ type Video struct {
 	Comments      uint64                 `protobuf:"varint,3,opt,name=comments,proto3" json:"comments,omitempty"`
 	Owner         string                 `protobuf:"bytes,4,opt,name=owner,proto3" json:"owner,omitempty"`
 	LastCommentId uint64                 `protobuf:"fixed64,5,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
+	Room          *RoomState             `protobuf:"bytes,6,opt,name=room,proto3" json:"room,omitempty"`
+	Reactions     map[string]uint64      `protobuf:"bytes,7,rep,name=reactions,proto3" json:"reactions,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
+	// Of the user that was asked for: muted until_ms, or absent.
+	Mute *MutedUser `protobuf:"bytes,8,opt,name=mute,proto3" json:"mute,omitempty"`
+	// An admin made it, or it was used.
+	Exists        bool `protobuf:"varint,9,opt,name=exists,proto3" json:"exists,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Video) Reset() {
 	*x = Video{}
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -638,7 +2170,7 @@ func (x *Video) String() string {
 func (*Video) ProtoMessage() {}
 
 func (x *Video) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[8]
+	mi := &file_wire_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -651,7 +2183,7 @@ func (x *Video) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Video.ProtoReflect.Descriptor instead.
 func (*Video) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{8}
+	return file_wire_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Video) GetFault() *Fault {
@@ -689,6 +2221,34 @@ func (x *Video) GetLastCommentId() uint64 {
 	return 0
 }
 
+func (x *Video) GetRoom() *RoomState {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
+func (x *Video) GetReactions() map[string]uint64 {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+func (x *Video) GetMute() *MutedUser {
+	if x != nil {
+		return x.Mute
+	}
+	return nil
+}
+
+func (x *Video) GetExists() bool {
+	if x != nil {
+		return x.Exists
+	}
+	return false
+}
+
 // Subscribe asks the owner to send the events of a live video to a relay. The
 // relay gets Subscribed, and afterwards Publish messages; who asked gets an
 // empty Subscribed, or its fault.
@@ -698,14 +2258,18 @@ type Subscribe struct {
 	// Viewers that the relay has.
 	Viewers uint64 `protobuf:"varint,2,opt,name=viewers,proto3" json:"viewers,omitempty"`
 	// Only comments above this id are of use to the relay.
-	After         uint64 `protobuf:"fixed64,3,opt,name=after,proto3" json:"after,omitempty"`
+	After uint64 `protobuf:"fixed64,3,opt,name=after,proto3" json:"after,omitempty"`
+	// The activation that the relay has followed so far; 0: none.
+	Activation uint64 `protobuf:"fixed64,4,opt,name=activation,proto3" json:"activation,omitempty"`
+	// The number of the next Publish that it expects of that activation.
+	NextSeq       uint64 `protobuf:"varint,900,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Subscribe) Reset() {
 	*x = Subscribe{}
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -717,7 +2281,7 @@ func (x *Subscribe) String() string {
 func (*Subscribe) ProtoMessage() {}
 
 func (x *Subscribe) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[9]
+	mi := &file_wire_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -730,7 +2294,7 @@ func (x *Subscribe) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribe.ProtoReflect.Descriptor instead.
 func (*Subscribe) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{9}
+	return file_wire_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Subscribe) GetRelay() *actor.PID {
@@ -754,6 +2318,20 @@ func (x *Subscribe) GetAfter() uint64 {
 	return 0
 }
 
+func (x *Subscribe) GetActivation() uint64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
+}
+
+func (x *Subscribe) GetNextSeq() uint64 {
+	if x != nil {
+		return x.NextSeq
+	}
+	return 0
+}
+
 type Subscribed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
@@ -767,13 +2345,25 @@ type Subscribed struct {
 	Viewers uint64 `protobuf:"varint,6,opt,name=viewers,proto3" json:"viewers,omitempty"`
 	// The highest comment id given, deleted ones included.
 	LastCommentId uint64 `protobuf:"fixed64,7,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
+	// Of the owner: what comes with another is from one that the relay has left.
+	Activation uint64 `protobuf:"fixed64,8,opt,name=activation,proto3" json:"activation,omitempty"`
+	// Not 0: between this id and the first of rows there may be comments that
+	// the relay was not sent, as it followed another owner, or lost a message.
+	MissedAfter uint64     `protobuf:"fixed64,9,opt,name=missed_after,json=missedAfter,proto3" json:"missed_after,omitempty"`
+	Room        *RoomState `protobuf:"bytes,10,opt,name=room,proto3" json:"room,omitempty"`
+	// Of the live video itself.
+	Reactions *ReactionTotals `protobuf:"bytes,11,opt,name=reactions,proto3" json:"reactions,omitempty"`
+	// All that wait for moderators, and those that were resolved lately.
+	Held []*HeldRow `protobuf:"bytes,12,rep,name=held,proto3" json:"held,omitempty"`
+	// Users that were muted or unmuted lately.
+	Muted         []*MuteUser `protobuf:"bytes,13,rep,name=muted,proto3" json:"muted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Subscribed) Reset() {
 	*x = Subscribed{}
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +2375,7 @@ func (x *Subscribed) String() string {
 func (*Subscribed) ProtoMessage() {}
 
 func (x *Subscribed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[10]
+	mi := &file_wire_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +2388,7 @@ func (x *Subscribed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Subscribed.ProtoReflect.Descriptor instead.
 func (*Subscribed) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{10}
+	return file_wire_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Subscribed) GetFault() *Fault {
@@ -850,6 +2440,48 @@ func (x *Subscribed) GetLastCommentId() uint64 {
 	return 0
 }
 
+func (x *Subscribed) GetActivation() uint64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
+}
+
+func (x *Subscribed) GetMissedAfter() uint64 {
+	if x != nil {
+		return x.MissedAfter
+	}
+	return 0
+}
+
+func (x *Subscribed) GetRoom() *RoomState {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
+func (x *Subscribed) GetReactions() *ReactionTotals {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+func (x *Subscribed) GetHeld() []*HeldRow {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Subscribed) GetMuted() []*MuteUser {
+	if x != nil {
+		return x.Muted
+	}
+	return nil
+}
+
 // Lease keeps a subscription and says how many viewers the relay has; the
 // subscription ends without it. Answered by LeaseAnswer.
 type Lease struct {
@@ -864,7 +2496,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -876,7 +2508,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[11]
+	mi := &file_wire_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -889,7 +2521,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{11}
+	return file_wire_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Lease) GetRelay() *actor.PID {
@@ -916,14 +2548,18 @@ func (x *Lease) GetEnd() bool {
 type LeaseAnswer struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// MOVED or NOT_FOUND: subscribe again.
-	Fault         *Fault `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Fault *Fault `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	// The number that the next Publish will carry: higher than what the relay
+	// expects, it shows a loss.
+	NextSeq       uint64 `protobuf:"varint,2,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
+	Activation    uint64 `protobuf:"fixed64,3,opt,name=activation,proto3" json:"activation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LeaseAnswer) Reset() {
 	*x = LeaseAnswer{}
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +2571,7 @@ func (x *LeaseAnswer) String() string {
 func (*LeaseAnswer) ProtoMessage() {}
 
 func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[12]
+	mi := &file_wire_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +2584,7 @@ func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAnswer.ProtoReflect.Descriptor instead.
 func (*LeaseAnswer) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{12}
+	return file_wire_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LeaseAnswer) GetFault() *Fault {
@@ -956,6 +2592,20 @@ func (x *LeaseAnswer) GetFault() *Fault {
 		return x.Fault
 	}
 	return nil
+}
+
+func (x *LeaseAnswer) GetNextSeq() uint64 {
+	if x != nil {
+		return x.NextSeq
+	}
+	return 0
+}
+
+func (x *LeaseAnswer) GetActivation() uint64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
 }
 
 // Publish carries events from the owner to a relay, in order.
@@ -971,13 +2621,26 @@ type Publish struct {
 	// Viewers on all nodes, if viewers_changed.
 	Viewers        uint64 `protobuf:"varint,4,opt,name=viewers,proto3" json:"viewers,omitempty"`
 	ViewersChanged bool   `protobuf:"varint,5,opt,name=viewers_changed,json=viewersChanged,proto3" json:"viewers_changed,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	Activation     uint64 `protobuf:"fixed64,6,opt,name=activation,proto3" json:"activation,omitempty"`
+	// Not 0: comments above this id and below missed_before have come into the
+	// room late, from an owner that was cut off, and are in history only.
+	MissedAfter  uint64 `protobuf:"fixed64,7,opt,name=missed_after,json=missedAfter,proto3" json:"missed_after,omitempty"`
+	MissedBefore uint64 `protobuf:"fixed64,8,opt,name=missed_before,json=missedBefore,proto3" json:"missed_before,omitempty"`
+	// What is set for the room, if that changed.
+	Room *RoomState `protobuf:"bytes,9,opt,name=room,proto3" json:"room,omitempty"`
+	// Totals that changed.
+	Reactions []*ReactionTotals `protobuf:"bytes,10,rep,name=reactions,proto3" json:"reactions,omitempty"`
+	// Comments that wait for a moderator since now, or no more.
+	Held []*HeldRow `protobuf:"bytes,11,rep,name=held,proto3" json:"held,omitempty"`
+	// Users that were muted or unmuted.
+	Muted         []*MuteUser `protobuf:"bytes,12,rep,name=muted,proto3" json:"muted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -989,7 +2652,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[13]
+	mi := &file_wire_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1002,7 +2665,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{13}
+	return file_wire_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Publish) GetSeq() uint64 {
@@ -1040,36 +2703,1759 @@ func (x *Publish) GetViewersChanged() bool {
 	return false
 }
 
+func (x *Publish) GetActivation() uint64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
+}
+
+func (x *Publish) GetMissedAfter() uint64 {
+	if x != nil {
+		return x.MissedAfter
+	}
+	return 0
+}
+
+func (x *Publish) GetMissedBefore() uint64 {
+	if x != nil {
+		return x.MissedBefore
+	}
+	return 0
+}
+
+func (x *Publish) GetRoom() *RoomState {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
+func (x *Publish) GetReactions() []*ReactionTotals {
+	if x != nil {
+		return x.Reactions
+	}
+	return nil
+}
+
+func (x *Publish) GetHeld() []*HeldRow {
+	if x != nil {
+		return x.Held
+	}
+	return nil
+}
+
+func (x *Publish) GetMuted() []*MuteUser {
+	if x != nil {
+		return x.Muted
+	}
+	return nil
+}
+
+// Moved tells a relay that its owner has handed the live video over.
+type Moved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activation    uint64                 `protobuf:"fixed64,1,opt,name=activation,proto3" json:"activation,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Moved) Reset() {
+	*x = Moved{}
+	mi := &file_wire_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Moved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Moved) ProtoMessage() {}
+
+func (x *Moved) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Moved.ProtoReflect.Descriptor instead.
+func (*Moved) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *Moved) GetActivation() uint64 {
+	if x != nil {
+		return x.Activation
+	}
+	return 0
+}
+
+// Activate asks a node to be the owner of a live video. Answered by Activated.
+type Activate struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	// The revision of the view in which the asked node is the owner.
+	View uint64 `protobuf:"varint,2,opt,name=view,proto3" json:"view,omitempty"`
+	// The asker is the owner so far, and hands it over.
+	Offered bool `protobuf:"varint,3,opt,name=offered,proto3" json:"offered,omitempty"`
+	// The address of the asker.
+	From          string `protobuf:"bytes,4,opt,name=from,proto3" json:"from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activate) Reset() {
+	*x = Activate{}
+	mi := &file_wire_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activate) ProtoMessage() {}
+
+func (x *Activate) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activate.ProtoReflect.Descriptor instead.
+func (*Activate) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *Activate) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *Activate) GetView() uint64 {
+	if x != nil {
+		return x.View
+	}
+	return 0
+}
+
+func (x *Activate) GetOffered() bool {
+	if x != nil {
+		return x.Offered
+	}
+	return false
+}
+
+func (x *Activate) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+type Activated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// MOVED: the asked node doesn't own it, and says who does.
+	Fault         *Fault     `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Pid           *actor.PID `protobuf:"bytes,2,opt,name=pid,proto3" json:"pid,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Activated) Reset() {
+	*x = Activated{}
+	mi := &file_wire_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Activated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Activated) ProtoMessage() {}
+
+func (x *Activated) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Activated.ProtoReflect.Descriptor instead.
+func (*Activated) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *Activated) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Activated) GetPid() *actor.PID {
+	if x != nil {
+		return x.Pid
+	}
+	return nil
+}
+
+// Claim asks a node for what it knows of a live video that the asker owns. An
+// owner that is asked finishes what it has begun, and retires. Answered by
+// Claimed.
+type Claim struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	// Of the asker.
+	View uint64 `protobuf:"varint,2,opt,name=view,proto3" json:"view,omitempty"`
+	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// Only comments above this id.
+	After         uint64 `protobuf:"fixed64,4,opt,name=after,proto3" json:"after,omitempty"`
+	Limit         uint32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claim) Reset() {
+	*x = Claim{}
+	mi := &file_wire_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claim) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claim) ProtoMessage() {}
+
+func (x *Claim) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claim.ProtoReflect.Descriptor instead.
+func (*Claim) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *Claim) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *Claim) GetView() uint64 {
+	if x != nil {
+		return x.View
+	}
+	return 0
+}
+
+func (x *Claim) GetFrom() string {
+	if x != nil {
+		return x.From
+	}
+	return ""
+}
+
+func (x *Claim) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *Claim) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type Claimed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// MOVED: the asked node knows that somebody else owns it.
+	Fault *Fault `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	// The newest comments that the node has, newest first.
+	Rows []*Row `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	// rows has every comment at or above this id of which the node knows.
+	Floor uint64 `protobuf:"fixed64,3,opt,name=floor,proto3" json:"floor,omitempty"`
+	// Comments that are deleted, though other stores may not know.
+	Deleted       []uint64 `protobuf:"fixed64,4,rep,packed,name=deleted,proto3" json:"deleted,omitempty"`
+	LastCommentId uint64   `protobuf:"fixed64,5,opt,name=last_comment_id,json=lastCommentId,proto3" json:"last_comment_id,omitempty"`
+	// Of the newest record of the live video that the node has.
+	Revision      uint64  `protobuf:"varint,6,opt,name=revision,proto3" json:"revision,omitempty"`
+	TotalComments *uint64 `protobuf:"varint,7,opt,name=total_comments,json=totalComments,proto3,oneof" json:"total_comments,omitempty"`
+	// The node was the owner until now.
+	WasOwner bool `protobuf:"varint,8,opt,name=was_owner,json=wasOwner,proto3" json:"was_owner,omitempty"`
+	// The node has comments or answers of the live video in its store.
+	Holds bool `protobuf:"varint,9,opt,name=holds,proto3" json:"holds,omitempty"`
+	// records.Room and records.ReactionSlot, in their encoded form, as far as the
+	// node knows.
+	Room          []byte   `protobuf:"bytes,10,opt,name=room,proto3" json:"room,omitempty"`
+	ReactionSlots [][]byte `protobuf:"bytes,11,rep,name=reaction_slots,json=reactionSlots,proto3" json:"reaction_slots,omitempty"`
+	// reaction_slots has all of the live video itself, and of comments with ids
+	// at or above this.
+	ReactionsFloor uint64 `protobuf:"fixed64,12,opt,name=reactions_floor,json=reactionsFloor,proto3" json:"reactions_floor,omitempty"`
+	// What the node had not merged yet, as the owner: the next one does, and
+	// tells viewers.
+	Unverified []*Unverified `protobuf:"bytes,900,rep,name=unverified,proto3" json:"unverified,omitempty"`
+	// Addresses of nodes that may have parts of the live video and were not asked
+	// yet, and above which id they are to be asked.
+	ToAsk    []string `protobuf:"bytes,901,rep,name=to_ask,json=toAsk,proto3" json:"to_ask,omitempty"`
+	AskAfter uint64   `protobuf:"fixed64,902,opt,name=ask_after,json=askAfter,proto3" json:"ask_after,omitempty"`
+	// It was about to look into the stores again.
+	LookAgain     bool `protobuf:"varint,903,opt,name=look_again,json=lookAgain,proto3" json:"look_again,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Claimed) Reset() {
+	*x = Claimed{}
+	mi := &file_wire_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Claimed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Claimed) ProtoMessage() {}
+
+func (x *Claimed) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Claimed.ProtoReflect.Descriptor instead.
+func (*Claimed) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *Claimed) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Claimed) GetRows() []*Row {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *Claimed) GetFloor() uint64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+func (x *Claimed) GetDeleted() []uint64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+func (x *Claimed) GetLastCommentId() uint64 {
+	if x != nil {
+		return x.LastCommentId
+	}
+	return 0
+}
+
+func (x *Claimed) GetRevision() uint64 {
+	if x != nil {
+		return x.Revision
+	}
+	return 0
+}
+
+func (x *Claimed) GetTotalComments() uint64 {
+	if x != nil && x.TotalComments != nil {
+		return *x.TotalComments
+	}
+	return 0
+}
+
+func (x *Claimed) GetWasOwner() bool {
+	if x != nil {
+		return x.WasOwner
+	}
+	return false
+}
+
+func (x *Claimed) GetHolds() bool {
+	if x != nil {
+		return x.Holds
+	}
+	return false
+}
+
+func (x *Claimed) GetRoom() []byte {
+	if x != nil {
+		return x.Room
+	}
+	return nil
+}
+
+func (x *Claimed) GetReactionSlots() [][]byte {
+	if x != nil {
+		return x.ReactionSlots
+	}
+	return nil
+}
+
+func (x *Claimed) GetReactionsFloor() uint64 {
+	if x != nil {
+		return x.ReactionsFloor
+	}
+	return 0
+}
+
+func (x *Claimed) GetUnverified() []*Unverified {
+	if x != nil {
+		return x.Unverified
+	}
+	return nil
+}
+
+func (x *Claimed) GetToAsk() []string {
+	if x != nil {
+		return x.ToAsk
+	}
+	return nil
+}
+
+func (x *Claimed) GetAskAfter() uint64 {
+	if x != nil {
+		return x.AskAfter
+	}
+	return 0
+}
+
+func (x *Claimed) GetLookAgain() bool {
+	if x != nil {
+		return x.LookAgain
+	}
+	return false
+}
+
+// Unverified are comments that came late. Stores have yet to say which of them
+// were deleted meanwhile.
+type Unverified struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The node whose store has them.
+	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Rows          []*Row `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unverified) Reset() {
+	*x = Unverified{}
+	mi := &file_wire_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unverified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unverified) ProtoMessage() {}
+
+func (x *Unverified) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unverified.ProtoReflect.Descriptor instead.
+func (*Unverified) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *Unverified) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Unverified) GetRows() []*Row {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+// ReadLocal asks a node for what is in its own store. Answered by LocalRows.
+type ReadLocal struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	After       uint64                 `protobuf:"fixed64,2,opt,name=after,proto3" json:"after,omitempty"`
+	Before      uint64                 `protobuf:"fixed64,3,opt,name=before,proto3" json:"before,omitempty"`
+	Limit       uint32                 `protobuf:"varint,4,opt,name=limit,proto3" json:"limit,omitempty"`
+	Desc        bool                   `protobuf:"varint,5,opt,name=desc,proto3" json:"desc,omitempty"`
+	ParentId    uint64                 `protobuf:"fixed64,6,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// The ids alone are wanted. A node of an older version gives comments.
+	IdsOnly       bool `protobuf:"varint,7,opt,name=ids_only,json=idsOnly,proto3" json:"ids_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadLocal) Reset() {
+	*x = ReadLocal{}
+	mi := &file_wire_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadLocal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadLocal) ProtoMessage() {}
+
+func (x *ReadLocal) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadLocal.ProtoReflect.Descriptor instead.
+func (*ReadLocal) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ReadLocal) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ReadLocal) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *ReadLocal) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+func (x *ReadLocal) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ReadLocal) GetDesc() bool {
+	if x != nil {
+		return x.Desc
+	}
+	return false
+}
+
+func (x *ReadLocal) GetParentId() uint64 {
+	if x != nil {
+		return x.ParentId
+	}
+	return 0
+}
+
+func (x *ReadLocal) GetIdsOnly() bool {
+	if x != nil {
+		return x.IdsOnly
+	}
+	return false
+}
+
+type LocalRows struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	// records.Comment, each in its encoded form, in the order asked for.
+	Comments [][]byte `protobuf:"bytes,2,rep,name=comments,proto3" json:"comments,omitempty"`
+	// Comments of the range that are known to be deleted.
+	Deleted []uint64 `protobuf:"fixed64,3,rep,packed,name=deleted,proto3" json:"deleted,omitempty"`
+	// From this id on the node has all that it ever took.
+	Floor uint64 `protobuf:"fixed64,4,opt,name=floor,proto3" json:"floor,omitempty"`
+	// There are more comments in the range than fit into an answer.
+	More bool `protobuf:"varint,5,opt,name=more,proto3" json:"more,omitempty"`
+	// In place of comments.
+	Ids           []uint64 `protobuf:"fixed64,6,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LocalRows) Reset() {
+	*x = LocalRows{}
+	mi := &file_wire_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LocalRows) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LocalRows) ProtoMessage() {}
+
+func (x *LocalRows) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LocalRows.ProtoReflect.Descriptor instead.
+func (*LocalRows) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *LocalRows) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *LocalRows) GetComments() [][]byte {
+	if x != nil {
+		return x.Comments
+	}
+	return nil
+}
+
+func (x *LocalRows) GetDeleted() []uint64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+func (x *LocalRows) GetFloor() uint64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+func (x *LocalRows) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+func (x *LocalRows) GetIds() []uint64 {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// ReadReplies asks a node which replies to comments are in its own store.
+// Answered by RepliesOf.
+type ReadReplies struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	Parents     []uint64               `protobuf:"fixed64,2,rep,packed,name=parents,proto3" json:"parents,omitempty"`
+	// Only ids above after and below before; before 0: to the last.
+	After         uint64 `protobuf:"fixed64,3,opt,name=after,proto3" json:"after,omitempty"`
+	Before        uint64 `protobuf:"fixed64,4,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadReplies) Reset() {
+	*x = ReadReplies{}
+	mi := &file_wire_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadReplies) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadReplies) ProtoMessage() {}
+
+func (x *ReadReplies) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadReplies.ProtoReflect.Descriptor instead.
+func (*ReadReplies) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ReadReplies) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ReadReplies) GetParents() []uint64 {
+	if x != nil {
+		return x.Parents
+	}
+	return nil
+}
+
+func (x *ReadReplies) GetAfter() uint64 {
+	if x != nil {
+		return x.After
+	}
+	return 0
+}
+
+func (x *ReadReplies) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+type RepliesOf struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Fault   *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	Replies []*Replies             `protobuf:"bytes,2,rep,name=replies,proto3" json:"replies,omitempty"`
+	// Replies that are known to be deleted.
+	Deleted       []uint64 `protobuf:"fixed64,3,rep,packed,name=deleted,proto3" json:"deleted,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepliesOf) Reset() {
+	*x = RepliesOf{}
+	mi := &file_wire_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepliesOf) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepliesOf) ProtoMessage() {}
+
+func (x *RepliesOf) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepliesOf.ProtoReflect.Descriptor instead.
+func (*RepliesOf) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *RepliesOf) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *RepliesOf) GetReplies() []*Replies {
+	if x != nil {
+		return x.Replies
+	}
+	return nil
+}
+
+func (x *RepliesOf) GetDeleted() []uint64 {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+type Replies struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	ParentId uint64                 `protobuf:"fixed64,1,opt,name=parent_id,json=parentId,proto3" json:"parent_id,omitempty"`
+	// Rising.
+	Ids           []uint64 `protobuf:"fixed64,2,rep,packed,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replies) Reset() {
+	*x = Replies{}
+	mi := &file_wire_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replies) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replies) ProtoMessage() {}
+
+func (x *Replies) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replies.ProtoReflect.Descriptor instead.
+func (*Replies) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *Replies) GetParentId() uint64 {
+	if x != nil {
+		return x.ParentId
+	}
+	return 0
+}
+
+func (x *Replies) GetIds() []uint64 {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// ReadAudit asks a node for the room events in its own store, newest first.
+// Answered by Audit.
+type ReadAudit struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	// Only older ones than this; 0: from the newest.
+	BeforeMs      int64  `protobuf:"varint,2,opt,name=before_ms,json=beforeMs,proto3" json:"before_ms,omitempty"`
+	Limit         uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReadAudit) Reset() {
+	*x = ReadAudit{}
+	mi := &file_wire_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadAudit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadAudit) ProtoMessage() {}
+
+func (x *ReadAudit) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadAudit.ProtoReflect.Descriptor instead.
+func (*ReadAudit) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ReadAudit) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ReadAudit) GetBeforeMs() int64 {
+	if x != nil {
+		return x.BeforeMs
+	}
+	return 0
+}
+
+func (x *ReadAudit) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+type Audit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	// records.RoomEvent, each in its encoded form.
+	Events        [][]byte `protobuf:"bytes,2,rep,name=events,proto3" json:"events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Audit) Reset() {
+	*x = Audit{}
+	mi := &file_wire_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audit) ProtoMessage() {}
+
+func (x *Audit) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audit.ProtoReflect.Descriptor instead.
+func (*Audit) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *Audit) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *Audit) GetEvents() [][]byte {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+// ReadKey asks a node for what a post with an Idempotency-Key was answered.
+// Answered by KeptKey.
+type ReadKey struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	LiveVideoId    string                 `protobuf:"bytes,1,opt,name=live_video_id,json=liveVideoId,proto3" json:"live_video_id,omitempty"`
+	UserId         string                 `protobuf:"bytes,2,opt,name=user_id,json=userId,proto3" json:"user_id,omitempty"`
+	IdempotencyKey string                 `protobuf:"bytes,3,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ReadKey) Reset() {
+	*x = ReadKey{}
+	mi := &file_wire_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReadKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReadKey) ProtoMessage() {}
+
+func (x *ReadKey) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReadKey.ProtoReflect.Descriptor instead.
+func (*ReadKey) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *ReadKey) GetLiveVideoId() string {
+	if x != nil {
+		return x.LiveVideoId
+	}
+	return ""
+}
+
+func (x *ReadKey) GetUserId() string {
+	if x != nil {
+		return x.UserId
+	}
+	return ""
+}
+
+func (x *ReadKey) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+type KeptKey struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// NOT_FOUND: the node doesn't know it.
+	Fault *Fault `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	// records.KeptAnswer in its encoded form.
+	Kept          []byte `protobuf:"bytes,2,opt,name=kept,proto3" json:"kept,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptKey) Reset() {
+	*x = KeptKey{}
+	mi := &file_wire_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptKey) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptKey) ProtoMessage() {}
+
+func (x *KeptKey) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptKey.ProtoReflect.Descriptor instead.
+func (*KeptKey) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *KeptKey) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+func (x *KeptKey) GetKept() []byte {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+// Replicate brings records to another node's journal. Answered by Replicated
+// when they are durable there.
+type Replicate struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in records.Copy.
+	Origin  string `protobuf:"bytes,1,opt,name=origin,proto3" json:"origin,omitempty"`
+	Session uint64 `protobuf:"fixed64,2,opt,name=session,proto3" json:"session,omitempty"`
+	// Of the first of records.
+	Seq uint64 `protobuf:"varint,3,opt,name=seq,proto3" json:"seq,omitempty"`
+	// records.Record, each in its encoded form.
+	Records [][]byte `protobuf:"bytes,4,rep,name=records,proto3" json:"records,omitempty"`
+	// Records up to this one are in the origin's ClickHouse.
+	Archived      uint64 `protobuf:"varint,5,opt,name=archived,proto3" json:"archived,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replicate) Reset() {
+	*x = Replicate{}
+	mi := &file_wire_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replicate) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replicate) ProtoMessage() {}
+
+func (x *Replicate) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replicate.ProtoReflect.Descriptor instead.
+func (*Replicate) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Replicate) GetOrigin() string {
+	if x != nil {
+		return x.Origin
+	}
+	return ""
+}
+
+func (x *Replicate) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Replicate) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+func (x *Replicate) GetRecords() [][]byte {
+	if x != nil {
+		return x.Records
+	}
+	return nil
+}
+
+func (x *Replicate) GetArchived() uint64 {
+	if x != nil {
+		return x.Archived
+	}
+	return 0
+}
+
+type Replicated struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Session uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	// Records up to this one are durable.
+	Durable uint64 `protobuf:"varint,2,opt,name=durable,proto3" json:"durable,omitempty"`
+	// The record that is expected next: the sender goes on from there.
+	Next uint64 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
+	// UNAVAILABLE: the journal takes no records now.
+	Fault         *Fault `protobuf:"bytes,4,opt,name=fault,proto3" json:"fault,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Replicated) Reset() {
+	*x = Replicated{}
+	mi := &file_wire_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Replicated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Replicated) ProtoMessage() {}
+
+func (x *Replicated) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Replicated.ProtoReflect.Descriptor instead.
+func (*Replicated) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *Replicated) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Replicated) GetDurable() uint64 {
+	if x != nil {
+		return x.Durable
+	}
+	return 0
+}
+
+func (x *Replicated) GetNext() uint64 {
+	if x != nil {
+		return x.Next
+	}
+	return 0
+}
+
+func (x *Replicated) GetFault() *Fault {
+	if x != nil {
+		return x.Fault
+	}
+	return nil
+}
+
+// Ping says that a node is there, and what others may rely on. Answered by
+// Pong; its sender says as much with its own.
+type Ping struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id as a member, that in its data folder, and its address.
+	Member  string `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Node    string `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// What it sees of the cluster: the revision and the members' ids.
+	View    uint64        `protobuf:"varint,4,opt,name=view,proto3" json:"view,omitempty"`
+	Members []*ViewMember `protobuf:"bytes,5,rep,name=members,proto3" json:"members,omitempty"`
+	// The view comes from Consul, which answers.
+	ViewFresh bool `protobuf:"varint,6,opt,name=view_fresh,json=viewFresh,proto3" json:"view_fresh,omitempty"`
+	// Comments with an id below this are in ClickHouse, as far as the node had
+	// them to bring there; 0: it brings none.
+	ArchivedBelow uint64 `protobuf:"fixed64,7,opt,name=archived_below,json=archivedBelow,proto3" json:"archived_below,omitempty"`
+	// Unix milliseconds.
+	NowMs int64 `protobuf:"varint,8,opt,name=now_ms,json=nowMs,proto3" json:"now_ms,omitempty"`
+	// Of each stream of copies to the receiver: what is in ClickHouse.
+	Archived      []*Archived `protobuf:"bytes,9,rep,name=archived,proto3" json:"archived,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Ping) Reset() {
+	*x = Ping{}
+	mi := &file_wire_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Ping) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Ping) ProtoMessage() {}
+
+func (x *Ping) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Ping.ProtoReflect.Descriptor instead.
+func (*Ping) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *Ping) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Ping) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *Ping) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Ping) GetView() uint64 {
+	if x != nil {
+		return x.View
+	}
+	return 0
+}
+
+func (x *Ping) GetMembers() []*ViewMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+func (x *Ping) GetViewFresh() bool {
+	if x != nil {
+		return x.ViewFresh
+	}
+	return false
+}
+
+func (x *Ping) GetArchivedBelow() uint64 {
+	if x != nil {
+		return x.ArchivedBelow
+	}
+	return 0
+}
+
+func (x *Ping) GetNowMs() int64 {
+	if x != nil {
+		return x.NowMs
+	}
+	return 0
+}
+
+func (x *Ping) GetArchived() []*Archived {
+	if x != nil {
+		return x.Archived
+	}
+	return nil
+}
+
+type ViewMember struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Node          string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	Address       string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Http          string                 `protobuf:"bytes,4,opt,name=http,proto3" json:"http,omitempty"`
+	Weight        float64                `protobuf:"fixed64,5,opt,name=weight,proto3" json:"weight,omitempty"`
+	Number        uint32                 `protobuf:"varint,6,opt,name=number,proto3" json:"number,omitempty"`
+	Version       string                 `protobuf:"bytes,7,opt,name=version,proto3" json:"version,omitempty"`
+	Name          string                 `protobuf:"bytes,8,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ViewMember) Reset() {
+	*x = ViewMember{}
+	mi := &file_wire_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ViewMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ViewMember) ProtoMessage() {}
+
+func (x *ViewMember) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ViewMember.ProtoReflect.Descriptor instead.
+func (*ViewMember) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *ViewMember) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *ViewMember) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ViewMember) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *ViewMember) GetHttp() string {
+	if x != nil {
+		return x.Http
+	}
+	return ""
+}
+
+func (x *ViewMember) GetWeight() float64 {
+	if x != nil {
+		return x.Weight
+	}
+	return 0
+}
+
+func (x *ViewMember) GetNumber() uint32 {
+	if x != nil {
+		return x.Number
+	}
+	return 0
+}
+
+func (x *ViewMember) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *ViewMember) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+type Archived struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Session       uint64                 `protobuf:"fixed64,1,opt,name=session,proto3" json:"session,omitempty"`
+	Seq           uint64                 `protobuf:"varint,2,opt,name=seq,proto3" json:"seq,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Archived) Reset() {
+	*x = Archived{}
+	mi := &file_wire_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Archived) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Archived) ProtoMessage() {}
+
+func (x *Archived) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Archived.ProtoReflect.Descriptor instead.
+func (*Archived) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *Archived) GetSession() uint64 {
+	if x != nil {
+		return x.Session
+	}
+	return 0
+}
+
+func (x *Archived) GetSeq() uint64 {
+	if x != nil {
+		return x.Seq
+	}
+	return 0
+}
+
+type Pong struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Pong) Reset() {
+	*x = Pong{}
+	mi := &file_wire_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Pong) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Pong) ProtoMessage() {}
+
+func (x *Pong) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Pong.ProtoReflect.Descriptor instead.
+func (*Pong) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *Pong) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
 var File_wire_proto protoreflect.FileDescriptor
 
 const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"wire.proto\x12\fbarrage.wire\x1a\vactor.proto\"G\n" +
+	"wire.proto\x12\fbarrage.wire\x1a\vactor.proto\"x\n" +
 	"\x05Fault\x12&\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x12.barrage.wire.CodeR\x04code\x12\x16\n" +
-	"\x06detail\x18\x02 \x01(\tR\x06detail\"a\n" +
+	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x14\n" +
+	"\x05owner\x18\x03 \x01(\tR\x05owner\x12\x19\n" +
+	"\bretry_ms\x18\x04 \x01(\x03R\aretryMs\"\x95\x02\n" +
 	"\x03Row\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x06R\x02id\x12\x1b\n" +
 	"\tparent_id\x18\x02 \x01(\x06R\bparentId\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x14\n" +
-	"\x05event\x18\x04 \x01(\fR\x05event\"\xa3\x01\n" +
+	"\x05event\x18\x04 \x01(\fR\x05event\x12\x1d\n" +
+	"\n" +
+	"post_token\x18\x05 \x01(\x06R\tpostToken\x12 \n" +
+	"\fpost_sent_ms\x18\x06 \x01(\x03R\n" +
+	"postSentMs\x12\x1f\n" +
+	"\vbody_digest\x18\a \x01(\fR\n" +
+	"bodyDigest\x12$\n" +
+	"\x0epost_waited_ms\x18\b \x01(\rR\fpostWaitedMs\x12*\n" +
+	"\x11answered_after_ms\x18\t \x01(\rR\x0fansweredAfterMs\"\x9b\x03\n" +
 	"\vPostComment\x12\x17\n" +
 	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x1b\n" +
 	"\tuser_name\x18\x02 \x01(\tR\buserName\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x1b\n" +
 	"\tparent_id\x18\x04 \x01(\x06R\bparentId\x12'\n" +
-	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"\x83\x01\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x12\x1d\n" +
+	"\n" +
+	"post_token\x18\x06 \x01(\x06R\tpostToken\x12\x14\n" +
+	"\x05again\x18\a \x01(\bR\x05again\x12\x1b\n" +
+	"\tno_parent\x18\b \x01(\bR\bnoParent\x12\x17\n" +
+	"\asent_ms\x18\t \x01(\x03R\x06sentMs\x12\x1c\n" +
+	"\tmoderates\x18\n" +
+	" \x01(\bR\tmoderates\x12\x1f\n" +
+	"\vbody_digest\x18\v \x01(\fR\n" +
+	"bodyDigest\x12\x12\n" +
+	"\x04hold\x18\f \x01(\tR\x04hold\x12\x1b\n" +
+	"\ttext_hash\x18\r \x01(\x06R\btextHash\x12\x1b\n" +
+	"\twaited_ms\x18\x0e \x01(\rR\bwaitedMs\"\x99\x01\n" +
 	"\rDeleteComment\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x1d\n" +
 	"\n" +
 	"deleted_by\x18\x02 \x01(\tR\tdeletedBy\x12\x17\n" +
 	"\auser_id\x18\x03 \x01(\tR\x06userId\x12\x1b\n" +
-	"\tparent_id\x18\x04 \x01(\x06R\bparentId\"_\n" +
+	"\tparent_id\x18\x04 \x01(\x06R\bparentId\x12\x14\n" +
+	"\x05again\x18\x05 \x01(\bR\x05again\"s\n" +
 	"\rCommentAnswer\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12#\n" +
-	"\x03row\x18\x02 \x01(\v2\x11.barrage.wire.RowR\x03row\"\xa0\x01\n" +
+	"\x03row\x18\x02 \x01(\v2\x11.barrage.wire.RowR\x03row\x12\x12\n" +
+	"\x04held\x18\x03 \x01(\bR\x04held\"h\n" +
+	"\x05React\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\x123\n" +
+	"\atargets\x18\x03 \x03(\v2\x19.barrage.wire.ReactTargetR\atargets\"^\n" +
+	"\vReactTarget\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x01 \x01(\x06R\tcommentId\x120\n" +
+	"\x06counts\x18\x02 \x03(\v2\x18.barrage.wire.ReactCountR\x06counts\"[\n" +
+	"\n" +
+	"ReactCount\x12\x12\n" +
+	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\x12#\n" +
+	"\rsession_total\x18\x03 \x01(\x04R\fsessionTotal\"8\n" +
+	"\vReactAnswer\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\"\xac\x01\n" +
+	"\x0eReactionTotals\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12@\n" +
+	"\x06totals\x18\x02 \x03(\v2(.barrage.wire.ReactionTotals.TotalsEntryR\x06totals\x1a9\n" +
+	"\vTotalsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"0\n" +
+	"\rReadReactions\x12\x1f\n" +
+	"\vcomment_ids\x18\x01 \x03(\x06R\n" +
+	"commentIds\"p\n" +
+	"\rManyReactions\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x124\n" +
+	"\x06totals\x18\x02 \x03(\v2\x1c.barrage.wire.ReactionTotalsR\x06totals\"\x91\x01\n" +
+	"\tRoomState\x12\x14\n" +
+	"\x05ended\x18\x01 \x01(\bR\x05ended\x12*\n" +
+	"\x11slow_mode_seconds\x18\x02 \x01(\rR\x0fslowModeSeconds\x12*\n" +
+	"\x11pinned_comment_id\x18\x03 \x01(\x06R\x0fpinnedCommentId\x12\x16\n" +
+	"\x06pinned\x18\x04 \x01(\fR\x06pinned\"\xc1\x02\n" +
+	"\n" +
+	"ChangeRoom\x12\x0e\n" +
+	"\x02by\x18\x01 \x01(\tR\x02by\x12\x19\n" +
+	"\x05ended\x18\x02 \x01(\bH\x00R\x05ended\x88\x01\x01\x12/\n" +
+	"\x11slow_mode_seconds\x18\x03 \x01(\rH\x01R\x0fslowModeSeconds\x88\x01\x01\x12/\n" +
+	"\x11pinned_comment_id\x18\x04 \x01(\x06H\x02R\x0fpinnedCommentId\x88\x01\x01\x12\x16\n" +
+	"\x06pinned\x18\x05 \x01(\fR\x06pinned\x12*\n" +
+	"\x04mute\x18\x06 \x01(\v2\x16.barrage.wire.MuteUserR\x04mute\x12\x14\n" +
+	"\x05again\x18\a \x01(\bR\x05again\x12\x16\n" +
+	"\x06create\x18\b \x01(\bR\x06createB\b\n" +
+	"\x06_endedB\x14\n" +
+	"\x12_slow_mode_secondsB\x14\n" +
+	"\x12_pinned_comment_id\"V\n" +
+	"\bMuteUser\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x19\n" +
+	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs\x12\x16\n" +
+	"\x06unmute\x18\x03 \x01(\bR\x06unmute\"d\n" +
+	"\tMutedUser\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x19\n" +
+	"\buntil_ms\x18\x02 \x01(\x03R\auntilMs\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x13\n" +
+	"\x05at_ms\x18\x04 \x01(\x03R\x04atMs\"\v\n" +
+	"\tReadMutes\"a\n" +
+	"\x05Mutes\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12-\n" +
+	"\x05mutes\x18\x02 \x03(\v2\x17.barrage.wire.MutedUserR\x05mutes\"\x9d\x01\n" +
+	"\aHeldRow\x12#\n" +
+	"\x03row\x18\x01 \x01(\v2\x11.barrage.wire.RowR\x03row\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1a\n" +
+	"\bresolved\x18\x03 \x01(\bR\bresolved\x12\x1a\n" +
+	"\bapproved\x18\x04 \x01(\bR\bapproved\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x05 \x01(\x06R\tcommentId\"<\n" +
+	"\bReadHeld\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\x12\x17\n" +
+	"\aheld_id\x18\x02 \x01(\x06R\x06heldId\"`\n" +
+	"\bHeldRows\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12)\n" +
+	"\x04rows\x18\x02 \x03(\v2\x15.barrage.wire.HeldRowR\x04rows\"f\n" +
+	"\vResolveHeld\x12\x17\n" +
+	"\aheld_id\x18\x01 \x01(\x06R\x06heldId\x12\x18\n" +
+	"\aapprove\x18\x02 \x01(\bR\aapprove\x12\x0e\n" +
+	"\x02by\x18\x03 \x01(\tR\x02by\x12\x14\n" +
+	"\x05again\x18\x04 \x01(\bR\x05again\"\x8c\x01\n" +
+	"\n" +
+	"ListVideos\x12\x16\n" +
+	"\x06states\x18\x01 \x01(\rR\x06states\x12\x12\n" +
+	"\x04sort\x18\x02 \x01(\tR\x04sort\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\x12\x19\n" +
+	"\bafter_id\x18\x04 \x01(\tR\aafterId\x12!\n" +
+	"\fafter_number\x18\x05 \x01(\x04R\vafterNumber\"i\n" +
+	"\tVideoList\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x121\n" +
+	"\x06videos\x18\x02 \x03(\v2\x19.barrage.wire.ListedVideoR\x06videos\"\xb7\x02\n" +
+	"\vListedVideo\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x14\n" +
+	"\x05ended\x18\x02 \x01(\bR\x05ended\x12\x18\n" +
+	"\aviewers\x18\x03 \x01(\x04R\aviewers\x12\x1a\n" +
+	"\bcomments\x18\x04 \x01(\x04R\bcomments\x12F\n" +
+	"\treactions\x18\x05 \x03(\v2(.barrage.wire.ListedVideo.ReactionsEntryR\treactions\x12\x16\n" +
+	"\x06active\x18\x06 \x01(\bR\x06active\x12\x1a\n" +
+	"\brevision\x18\a \x01(\x04R\brevision\x1a<\n" +
+	"\x0eReactionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xa0\x01\n" +
 	"\n" +
 	"ReadRecent\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x06R\x05after\x12\x16\n" +
@@ -1078,25 +4464,44 @@ const file_wire_proto_rawDesc = "" +
 	"\x04desc\x18\x04 \x01(\bR\x04desc\x12\x1b\n" +
 	"\tparent_id\x18\x05 \x01(\x06R\bparentId\x12\x1d\n" +
 	"\n" +
-	"comment_id\x18\x06 \x01(\x06R\tcommentId\"\x8e\x01\n" +
+	"comment_id\x18\x06 \x01(\x06R\tcommentId\"\xf6\x01\n" +
 	"\n" +
 	"RecentRows\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12%\n" +
 	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
 	"\x05floor\x18\x03 \x01(\x06R\x05floor\x12\x18\n" +
-	"\adeleted\x18\x04 \x03(\x06R\adeleted\"\v\n" +
-	"\tReadVideo\"\xa6\x01\n" +
+	"\adeleted\x18\x04 \x03(\x06R\adeleted\x12\x18\n" +
+	"\areacted\x18\x05 \x01(\bR\areacted\x12\x18\n" +
+	"\aholding\x18\x06 \x01(\bR\aholding\x122\n" +
+	"\areplies\x18\a \x03(\v2\x18.barrage.wire.ReplyCountR\areplies\"?\n" +
+	"\n" +
+	"ReplyCount\x12\x1b\n" +
+	"\tparent_id\x18\x01 \x01(\x06R\bparentId\x12\x14\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"$\n" +
+	"\tReadVideo\x12\x17\n" +
+	"\auser_id\x18\x01 \x01(\tR\x06userId\"\x98\x03\n" +
 	"\x05Video\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x18\n" +
 	"\aviewers\x18\x02 \x01(\x04R\aviewers\x12\x1a\n" +
 	"\bcomments\x18\x03 \x01(\x04R\bcomments\x12\x14\n" +
 	"\x05owner\x18\x04 \x01(\tR\x05owner\x12&\n" +
-	"\x0flast_comment_id\x18\x05 \x01(\x06R\rlastCommentId\"]\n" +
+	"\x0flast_comment_id\x18\x05 \x01(\x06R\rlastCommentId\x12+\n" +
+	"\x04room\x18\x06 \x01(\v2\x17.barrage.wire.RoomStateR\x04room\x12@\n" +
+	"\treactions\x18\a \x03(\v2\".barrage.wire.Video.ReactionsEntryR\treactions\x12+\n" +
+	"\x04mute\x18\b \x01(\v2\x17.barrage.wire.MutedUserR\x04mute\x12\x16\n" +
+	"\x06exists\x18\t \x01(\bR\x06exists\x1a<\n" +
+	"\x0eReactionsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x99\x01\n" +
 	"\tSubscribe\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
 	"\aviewers\x18\x02 \x01(\x04R\aviewers\x12\x14\n" +
-	"\x05after\x18\x03 \x01(\x06R\x05after\"\xf3\x01\n" +
+	"\x05after\x18\x03 \x01(\x06R\x05after\x12\x1e\n" +
+	"\n" +
+	"activation\x18\x04 \x01(\x06R\n" +
+	"activation\x12\x1a\n" +
+	"\bnext_seq\x18\x84\a \x01(\x04R\anextSeq\"\xf8\x03\n" +
 	"\n" +
 	"Subscribed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12 \n" +
@@ -1106,20 +4511,167 @@ const file_wire_proto_rawDesc = "" +
 	"\x04rows\x18\x04 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
 	"\x05floor\x18\x05 \x01(\x06R\x05floor\x12\x18\n" +
 	"\aviewers\x18\x06 \x01(\x04R\aviewers\x12&\n" +
-	"\x0flast_comment_id\x18\a \x01(\x06R\rlastCommentId\"U\n" +
+	"\x0flast_comment_id\x18\a \x01(\x06R\rlastCommentId\x12\x1e\n" +
+	"\n" +
+	"activation\x18\b \x01(\x06R\n" +
+	"activation\x12!\n" +
+	"\fmissed_after\x18\t \x01(\x06R\vmissedAfter\x12+\n" +
+	"\x04room\x18\n" +
+	" \x01(\v2\x17.barrage.wire.RoomStateR\x04room\x12:\n" +
+	"\treactions\x18\v \x01(\v2\x1c.barrage.wire.ReactionTotalsR\treactions\x12)\n" +
+	"\x04held\x18\f \x03(\v2\x15.barrage.wire.HeldRowR\x04held\x12,\n" +
+	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\"U\n" +
 	"\x05Lease\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
 	"\aviewers\x18\x02 \x01(\x04R\aviewers\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\bR\x03end\"8\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end\"s\n" +
 	"\vLeaseAnswer\x12)\n" +
-	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\"\x9f\x01\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x19\n" +
+	"\bnext_seq\x18\x02 \x01(\x04R\anextSeq\x12\x1e\n" +
+	"\n" +
+	"activation\x18\x03 \x01(\x06R\n" +
+	"activation\"\xc9\x03\n" +
 	"\aPublish\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12%\n" +
 	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x18\n" +
 	"\adeleted\x18\x03 \x03(\x06R\adeleted\x12\x18\n" +
 	"\aviewers\x18\x04 \x01(\x04R\aviewers\x12'\n" +
-	"\x0fviewers_changed\x18\x05 \x01(\bR\x0eviewersChanged*g\n" +
+	"\x0fviewers_changed\x18\x05 \x01(\bR\x0eviewersChanged\x12\x1e\n" +
+	"\n" +
+	"activation\x18\x06 \x01(\x06R\n" +
+	"activation\x12!\n" +
+	"\fmissed_after\x18\a \x01(\x06R\vmissedAfter\x12#\n" +
+	"\rmissed_before\x18\b \x01(\x06R\fmissedBefore\x12+\n" +
+	"\x04room\x18\t \x01(\v2\x17.barrage.wire.RoomStateR\x04room\x12:\n" +
+	"\treactions\x18\n" +
+	" \x03(\v2\x1c.barrage.wire.ReactionTotalsR\treactions\x12)\n" +
+	"\x04held\x18\v \x03(\v2\x15.barrage.wire.HeldRowR\x04held\x12,\n" +
+	"\x05muted\x18\f \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\"'\n" +
+	"\x05Moved\x12\x1e\n" +
+	"\n" +
+	"activation\x18\x01 \x01(\x06R\n" +
+	"activation\"p\n" +
+	"\bActivate\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x12\n" +
+	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x18\n" +
+	"\aoffered\x18\x03 \x01(\bR\aoffered\x12\x12\n" +
+	"\x04from\x18\x04 \x01(\tR\x04from\"T\n" +
+	"\tActivated\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x1c\n" +
+	"\x03pid\x18\x02 \x01(\v2\n" +
+	".actor.PIDR\x03pid\"\x7f\n" +
+	"\x05Claim\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x12\n" +
+	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x12\n" +
+	"\x04from\x18\x03 \x01(\tR\x04from\x12\x14\n" +
+	"\x05after\x18\x04 \x01(\x06R\x05after\x12\x14\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xb6\x04\n" +
+	"\aClaimed\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12%\n" +
+	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
+	"\x05floor\x18\x03 \x01(\x06R\x05floor\x12\x18\n" +
+	"\adeleted\x18\x04 \x03(\x06R\adeleted\x12&\n" +
+	"\x0flast_comment_id\x18\x05 \x01(\x06R\rlastCommentId\x12\x1a\n" +
+	"\brevision\x18\x06 \x01(\x04R\brevision\x12*\n" +
+	"\x0etotal_comments\x18\a \x01(\x04H\x00R\rtotalComments\x88\x01\x01\x12\x1b\n" +
+	"\twas_owner\x18\b \x01(\bR\bwasOwner\x12\x14\n" +
+	"\x05holds\x18\t \x01(\bR\x05holds\x12\x12\n" +
+	"\x04room\x18\n" +
+	" \x01(\fR\x04room\x12%\n" +
+	"\x0ereaction_slots\x18\v \x03(\fR\rreactionSlots\x12'\n" +
+	"\x0freactions_floor\x18\f \x01(\x06R\x0ereactionsFloor\x129\n" +
+	"\n" +
+	"unverified\x18\x84\a \x03(\v2\x18.barrage.wire.UnverifiedR\n" +
+	"unverified\x12\x16\n" +
+	"\x06to_ask\x18\x85\a \x03(\tR\x05toAsk\x12\x1c\n" +
+	"\task_after\x18\x86\a \x01(\x06R\baskAfter\x12\x1e\n" +
+	"\n" +
+	"look_again\x18\x87\a \x01(\bR\tlookAgainB\x11\n" +
+	"\x0f_total_comments\"M\n" +
+	"\n" +
+	"Unverified\x12\x18\n" +
+	"\aaddress\x18\x01 \x01(\tR\aaddress\x12%\n" +
+	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\"\xbf\x01\n" +
+	"\tReadLocal\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x14\n" +
+	"\x05after\x18\x02 \x01(\x06R\x05after\x12\x16\n" +
+	"\x06before\x18\x03 \x01(\x06R\x06before\x12\x14\n" +
+	"\x05limit\x18\x04 \x01(\rR\x05limit\x12\x12\n" +
+	"\x04desc\x18\x05 \x01(\bR\x04desc\x12\x1b\n" +
+	"\tparent_id\x18\x06 \x01(\x06R\bparentId\x12\x19\n" +
+	"\bids_only\x18\a \x01(\bR\aidsOnly\"\xa8\x01\n" +
+	"\tLocalRows\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x1a\n" +
+	"\bcomments\x18\x02 \x03(\fR\bcomments\x12\x18\n" +
+	"\adeleted\x18\x03 \x03(\x06R\adeleted\x12\x14\n" +
+	"\x05floor\x18\x04 \x01(\x06R\x05floor\x12\x12\n" +
+	"\x04more\x18\x05 \x01(\bR\x04more\x12\x10\n" +
+	"\x03ids\x18\x06 \x03(\x06R\x03ids\"y\n" +
+	"\vReadReplies\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x18\n" +
+	"\aparents\x18\x02 \x03(\x06R\aparents\x12\x14\n" +
+	"\x05after\x18\x03 \x01(\x06R\x05after\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\x06R\x06before\"\x81\x01\n" +
+	"\tRepliesOf\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12/\n" +
+	"\areplies\x18\x02 \x03(\v2\x15.barrage.wire.RepliesR\areplies\x12\x18\n" +
+	"\adeleted\x18\x03 \x03(\x06R\adeleted\"8\n" +
+	"\aReplies\x12\x1b\n" +
+	"\tparent_id\x18\x01 \x01(\x06R\bparentId\x12\x10\n" +
+	"\x03ids\x18\x02 \x03(\x06R\x03ids\"b\n" +
+	"\tReadAudit\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x1b\n" +
+	"\tbefore_ms\x18\x02 \x01(\x03R\bbeforeMs\x12\x14\n" +
+	"\x05limit\x18\x03 \x01(\rR\x05limit\"J\n" +
+	"\x05Audit\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x16\n" +
+	"\x06events\x18\x02 \x03(\fR\x06events\"o\n" +
+	"\aReadKey\x12\"\n" +
+	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x17\n" +
+	"\auser_id\x18\x02 \x01(\tR\x06userId\x12'\n" +
+	"\x0fidempotency_key\x18\x03 \x01(\tR\x0eidempotencyKey\"H\n" +
+	"\aKeptKey\x12)\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x12\n" +
+	"\x04kept\x18\x02 \x01(\fR\x04kept\"\x85\x01\n" +
+	"\tReplicate\x12\x16\n" +
+	"\x06origin\x18\x01 \x01(\tR\x06origin\x12\x18\n" +
+	"\asession\x18\x02 \x01(\x06R\asession\x12\x10\n" +
+	"\x03seq\x18\x03 \x01(\x04R\x03seq\x12\x18\n" +
+	"\arecords\x18\x04 \x03(\fR\arecords\x12\x1a\n" +
+	"\barchived\x18\x05 \x01(\x04R\barchived\"\x7f\n" +
+	"\n" +
+	"Replicated\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x18\n" +
+	"\adurable\x18\x02 \x01(\x04R\adurable\x12\x12\n" +
+	"\x04next\x18\x03 \x01(\x04R\x04next\x12)\n" +
+	"\x05fault\x18\x04 \x01(\v2\x13.barrage.wire.FaultR\x05fault\"\xa5\x02\n" +
+	"\x04Ping\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04view\x18\x04 \x01(\x04R\x04view\x122\n" +
+	"\amembers\x18\x05 \x03(\v2\x18.barrage.wire.ViewMemberR\amembers\x12\x1d\n" +
+	"\n" +
+	"view_fresh\x18\x06 \x01(\bR\tviewFresh\x12%\n" +
+	"\x0earchived_below\x18\a \x01(\x06R\rarchivedBelow\x12\x15\n" +
+	"\x06now_ms\x18\b \x01(\x03R\x05nowMs\x122\n" +
+	"\barchived\x18\t \x03(\v2\x16.barrage.wire.ArchivedR\barchived\"\xbc\x01\n" +
+	"\n" +
+	"ViewMember\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x12\n" +
+	"\x04http\x18\x04 \x01(\tR\x04http\x12\x16\n" +
+	"\x06weight\x18\x05 \x01(\x01R\x06weight\x12\x16\n" +
+	"\x06number\x18\x06 \x01(\rR\x06number\x12\x18\n" +
+	"\aversion\x18\a \x01(\tR\aversion\x12\x12\n" +
+	"\x04name\x18\b \x01(\tR\x04name\"6\n" +
+	"\bArchived\x12\x18\n" +
+	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
+	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x1e\n" +
+	"\x04Pong\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member*\x9a\x01\n" +
 	"\x04Code\x12\x06\n" +
 	"\x02OK\x10\x00\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x01\x12\t\n" +
@@ -1128,7 +4680,12 @@ const file_wire_proto_rawDesc = "" +
 	"\tFORBIDDEN\x10\x04\x12\x0e\n" +
 	"\n" +
 	"KEY_REUSED\x10\x05\x12\r\n" +
-	"\tNO_PARENT\x10\x06B\x15Z\x13barrage/actors/wireb\x06proto3"
+	"\tNO_PARENT\x10\x06\x12\t\n" +
+	"\x05ENDED\x10\a\x12\r\n" +
+	"\tSLOW_MODE\x10\b\x12\t\n" +
+	"\x05MUTED\x10\t\x12\f\n" +
+	"\bREPEATED\x10\n" +
+	"B\x15Z\x13barrage/actors/wireb\x06proto3"
 
 var (
 	file_wire_proto_rawDescOnce sync.Once
@@ -1143,44 +4700,130 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
 var file_wire_proto_goTypes = []any{
-	(Code)(0),             // 0: barrage.wire.Code
-	(*Fault)(nil),         // 1: barrage.wire.Fault
-	(*Row)(nil),           // 2: barrage.wire.Row
-	(*PostComment)(nil),   // 3: barrage.wire.PostComment
-	(*DeleteComment)(nil), // 4: barrage.wire.DeleteComment
-	(*CommentAnswer)(nil), // 5: barrage.wire.CommentAnswer
-	(*ReadRecent)(nil),    // 6: barrage.wire.ReadRecent
-	(*RecentRows)(nil),    // 7: barrage.wire.RecentRows
-	(*ReadVideo)(nil),     // 8: barrage.wire.ReadVideo
-	(*Video)(nil),         // 9: barrage.wire.Video
-	(*Subscribe)(nil),     // 10: barrage.wire.Subscribe
-	(*Subscribed)(nil),    // 11: barrage.wire.Subscribed
-	(*Lease)(nil),         // 12: barrage.wire.Lease
-	(*LeaseAnswer)(nil),   // 13: barrage.wire.LeaseAnswer
-	(*Publish)(nil),       // 14: barrage.wire.Publish
-	(*actor.PID)(nil),     // 15: actor.PID
+	(Code)(0),              // 0: barrage.wire.Code
+	(*Fault)(nil),          // 1: barrage.wire.Fault
+	(*Row)(nil),            // 2: barrage.wire.Row
+	(*PostComment)(nil),    // 3: barrage.wire.PostComment
+	(*DeleteComment)(nil),  // 4: barrage.wire.DeleteComment
+	(*CommentAnswer)(nil),  // 5: barrage.wire.CommentAnswer
+	(*React)(nil),          // 6: barrage.wire.React
+	(*ReactTarget)(nil),    // 7: barrage.wire.ReactTarget
+	(*ReactCount)(nil),     // 8: barrage.wire.ReactCount
+	(*ReactAnswer)(nil),    // 9: barrage.wire.ReactAnswer
+	(*ReactionTotals)(nil), // 10: barrage.wire.ReactionTotals
+	(*ReadReactions)(nil),  // 11: barrage.wire.ReadReactions
+	(*ManyReactions)(nil),  // 12: barrage.wire.ManyReactions
+	(*RoomState)(nil),      // 13: barrage.wire.RoomState
+	(*ChangeRoom)(nil),     // 14: barrage.wire.ChangeRoom
+	(*MuteUser)(nil),       // 15: barrage.wire.MuteUser
+	(*MutedUser)(nil),      // 16: barrage.wire.MutedUser
+	(*ReadMutes)(nil),      // 17: barrage.wire.ReadMutes
+	(*Mutes)(nil),          // 18: barrage.wire.Mutes
+	(*HeldRow)(nil),        // 19: barrage.wire.HeldRow
+	(*ReadHeld)(nil),       // 20: barrage.wire.ReadHeld
+	(*HeldRows)(nil),       // 21: barrage.wire.HeldRows
+	(*ResolveHeld)(nil),    // 22: barrage.wire.ResolveHeld
+	(*ListVideos)(nil),     // 23: barrage.wire.ListVideos
+	(*VideoList)(nil),      // 24: barrage.wire.VideoList
+	(*ListedVideo)(nil),    // 25: barrage.wire.ListedVideo
+	(*ReadRecent)(nil),     // 26: barrage.wire.ReadRecent
+	(*RecentRows)(nil),     // 27: barrage.wire.RecentRows
+	(*ReplyCount)(nil),     // 28: barrage.wire.ReplyCount
+	(*ReadVideo)(nil),      // 29: barrage.wire.ReadVideo
+	(*Video)(nil),          // 30: barrage.wire.Video
+	(*Subscribe)(nil),      // 31: barrage.wire.Subscribe
+	(*Subscribed)(nil),     // 32: barrage.wire.Subscribed
+	(*Lease)(nil),          // 33: barrage.wire.Lease
+	(*LeaseAnswer)(nil),    // 34: barrage.wire.LeaseAnswer
+	(*Publish)(nil),        // 35: barrage.wire.Publish
+	(*Moved)(nil),          // 36: barrage.wire.Moved
+	(*Activate)(nil),       // 37: barrage.wire.Activate
+	(*Activated)(nil),      // 38: barrage.wire.Activated
+	(*Claim)(nil),          // 39: barrage.wire.Claim
+	(*Claimed)(nil),        // 40: barrage.wire.Claimed
+	(*Unverified)(nil),     // 41: barrage.wire.Unverified
+	(*ReadLocal)(nil),      // 42: barrage.wire.ReadLocal
+	(*LocalRows)(nil),      // 43: barrage.wire.LocalRows
+	(*ReadReplies)(nil),    // 44: barrage.wire.ReadReplies
+	(*RepliesOf)(nil),      // 45: barrage.wire.RepliesOf
+	(*Replies)(nil),        // 46: barrage.wire.Replies
+	(*ReadAudit)(nil),      // 47: barrage.wire.ReadAudit
+	(*Audit)(nil),          // 48: barrage.wire.Audit
+	(*ReadKey)(nil),        // 49: barrage.wire.ReadKey
+	(*KeptKey)(nil),        // 50: barrage.wire.KeptKey
+	(*Replicate)(nil),      // 51: barrage.wire.Replicate
+	(*Replicated)(nil),     // 52: barrage.wire.Replicated
+	(*Ping)(nil),           // 53: barrage.wire.Ping
+	(*ViewMember)(nil),     // 54: barrage.wire.ViewMember
+	(*Archived)(nil),       // 55: barrage.wire.Archived
+	(*Pong)(nil),           // 56: barrage.wire.Pong
+	nil,                    // 57: barrage.wire.ReactionTotals.TotalsEntry
+	nil,                    // 58: barrage.wire.ListedVideo.ReactionsEntry
+	nil,                    // 59: barrage.wire.Video.ReactionsEntry
+	(*actor.PID)(nil),      // 60: actor.PID
 }
 var file_wire_proto_depIdxs = []int32{
 	0,  // 0: barrage.wire.Fault.code:type_name -> barrage.wire.Code
 	1,  // 1: barrage.wire.CommentAnswer.fault:type_name -> barrage.wire.Fault
 	2,  // 2: barrage.wire.CommentAnswer.row:type_name -> barrage.wire.Row
-	1,  // 3: barrage.wire.RecentRows.fault:type_name -> barrage.wire.Fault
-	2,  // 4: barrage.wire.RecentRows.rows:type_name -> barrage.wire.Row
-	1,  // 5: barrage.wire.Video.fault:type_name -> barrage.wire.Fault
-	15, // 6: barrage.wire.Subscribe.relay:type_name -> actor.PID
-	1,  // 7: barrage.wire.Subscribed.fault:type_name -> barrage.wire.Fault
-	15, // 8: barrage.wire.Subscribed.owner:type_name -> actor.PID
-	2,  // 9: barrage.wire.Subscribed.rows:type_name -> barrage.wire.Row
-	15, // 10: barrage.wire.Lease.relay:type_name -> actor.PID
-	1,  // 11: barrage.wire.LeaseAnswer.fault:type_name -> barrage.wire.Fault
-	2,  // 12: barrage.wire.Publish.rows:type_name -> barrage.wire.Row
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	7,  // 3: barrage.wire.React.targets:type_name -> barrage.wire.ReactTarget
+	8,  // 4: barrage.wire.ReactTarget.counts:type_name -> barrage.wire.ReactCount
+	1,  // 5: barrage.wire.ReactAnswer.fault:type_name -> barrage.wire.Fault
+	57, // 6: barrage.wire.ReactionTotals.totals:type_name -> barrage.wire.ReactionTotals.TotalsEntry
+	1,  // 7: barrage.wire.ManyReactions.fault:type_name -> barrage.wire.Fault
+	10, // 8: barrage.wire.ManyReactions.totals:type_name -> barrage.wire.ReactionTotals
+	15, // 9: barrage.wire.ChangeRoom.mute:type_name -> barrage.wire.MuteUser
+	1,  // 10: barrage.wire.Mutes.fault:type_name -> barrage.wire.Fault
+	16, // 11: barrage.wire.Mutes.mutes:type_name -> barrage.wire.MutedUser
+	2,  // 12: barrage.wire.HeldRow.row:type_name -> barrage.wire.Row
+	1,  // 13: barrage.wire.HeldRows.fault:type_name -> barrage.wire.Fault
+	19, // 14: barrage.wire.HeldRows.rows:type_name -> barrage.wire.HeldRow
+	1,  // 15: barrage.wire.VideoList.fault:type_name -> barrage.wire.Fault
+	25, // 16: barrage.wire.VideoList.videos:type_name -> barrage.wire.ListedVideo
+	58, // 17: barrage.wire.ListedVideo.reactions:type_name -> barrage.wire.ListedVideo.ReactionsEntry
+	1,  // 18: barrage.wire.RecentRows.fault:type_name -> barrage.wire.Fault
+	2,  // 19: barrage.wire.RecentRows.rows:type_name -> barrage.wire.Row
+	28, // 20: barrage.wire.RecentRows.replies:type_name -> barrage.wire.ReplyCount
+	1,  // 21: barrage.wire.Video.fault:type_name -> barrage.wire.Fault
+	13, // 22: barrage.wire.Video.room:type_name -> barrage.wire.RoomState
+	59, // 23: barrage.wire.Video.reactions:type_name -> barrage.wire.Video.ReactionsEntry
+	16, // 24: barrage.wire.Video.mute:type_name -> barrage.wire.MutedUser
+	60, // 25: barrage.wire.Subscribe.relay:type_name -> actor.PID
+	1,  // 26: barrage.wire.Subscribed.fault:type_name -> barrage.wire.Fault
+	60, // 27: barrage.wire.Subscribed.owner:type_name -> actor.PID
+	2,  // 28: barrage.wire.Subscribed.rows:type_name -> barrage.wire.Row
+	13, // 29: barrage.wire.Subscribed.room:type_name -> barrage.wire.RoomState
+	10, // 30: barrage.wire.Subscribed.reactions:type_name -> barrage.wire.ReactionTotals
+	19, // 31: barrage.wire.Subscribed.held:type_name -> barrage.wire.HeldRow
+	15, // 32: barrage.wire.Subscribed.muted:type_name -> barrage.wire.MuteUser
+	60, // 33: barrage.wire.Lease.relay:type_name -> actor.PID
+	1,  // 34: barrage.wire.LeaseAnswer.fault:type_name -> barrage.wire.Fault
+	2,  // 35: barrage.wire.Publish.rows:type_name -> barrage.wire.Row
+	13, // 36: barrage.wire.Publish.room:type_name -> barrage.wire.RoomState
+	10, // 37: barrage.wire.Publish.reactions:type_name -> barrage.wire.ReactionTotals
+	19, // 38: barrage.wire.Publish.held:type_name -> barrage.wire.HeldRow
+	15, // 39: barrage.wire.Publish.muted:type_name -> barrage.wire.MuteUser
+	1,  // 40: barrage.wire.Activated.fault:type_name -> barrage.wire.Fault
+	60, // 41: barrage.wire.Activated.pid:type_name -> actor.PID
+	1,  // 42: barrage.wire.Claimed.fault:type_name -> barrage.wire.Fault
+	2,  // 43: barrage.wire.Claimed.rows:type_name -> barrage.wire.Row
+	41, // 44: barrage.wire.Claimed.unverified:type_name -> barrage.wire.Unverified
+	2,  // 45: barrage.wire.Unverified.rows:type_name -> barrage.wire.Row
+	1,  // 46: barrage.wire.LocalRows.fault:type_name -> barrage.wire.Fault
+	1,  // 47: barrage.wire.RepliesOf.fault:type_name -> barrage.wire.Fault
+	46, // 48: barrage.wire.RepliesOf.replies:type_name -> barrage.wire.Replies
+	1,  // 49: barrage.wire.Audit.fault:type_name -> barrage.wire.Fault
+	1,  // 50: barrage.wire.KeptKey.fault:type_name -> barrage.wire.Fault
+	1,  // 51: barrage.wire.Replicated.fault:type_name -> barrage.wire.Fault
+	54, // 52: barrage.wire.Ping.members:type_name -> barrage.wire.ViewMember
+	55, // 53: barrage.wire.Ping.archived:type_name -> barrage.wire.Archived
+	54, // [54:54] is the sub-list for method output_type
+	54, // [54:54] is the sub-list for method input_type
+	54, // [54:54] is the sub-list for extension type_name
+	54, // [54:54] is the sub-list for extension extendee
+	0,  // [0:54] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -1188,13 +4831,15 @@ func file_wire_proto_init() {
 	if File_wire_proto != nil {
 		return
 	}
+	file_wire_proto_msgTypes[13].OneofWrappers = []any{}
+	file_wire_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   14,
+			NumMessages:   59,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

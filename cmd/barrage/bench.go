@@ -52,6 +52,9 @@ const benchExample = `  # 1,000 viewers, 100 comments a second for 10 seconds
   # an unkind audience: 100 viewers stop reading, 50 a second come and go
   barrage bench --data ./data --stalled 100 --churn 50
 
+  # 100,000 reactions a second beside the comments
+  barrage bench --data ./data --reactions 100000
+
   # a deploy: restart the server, then everybody resumes at once
   barrage bench --data ./data --reconnect --restart-cmd 'systemctl restart barrage'
 
@@ -102,6 +105,7 @@ func benchFlags(cmd *cobra.Command, c *bench.Config) {
 	f.DurationVar(&c.Warmup, "warmup", c.Warmup, "posting before the measured load, checked but not measured")
 	f.DurationVar(&c.Idle, "idle", c.Idle, "quiet time between joining and posting")
 	f.BoolVar(&c.Gzip, "gzip", c.Gzip, "viewers accept gzip")
+	f.BoolVar(&c.WebSocket, "ws", c.WebSocket, "viewers open WebSockets instead of server-sent events")
 
 	f.StringVar(&c.DataDir, "data", c.DataDir, "data folder of the server, for its token key")
 	f.StringVar(&c.JWTSecret, "jwt-secret", c.JWTSecret, "HS256 key to make tokens with")
@@ -114,6 +118,9 @@ func benchFlags(cmd *cobra.Command, c *bench.Config) {
 	f.DurationVar(&c.PostDeadline, "post-deadline", c.PostDeadline, "try a post again for so long")
 	f.IntVar(&c.MessageSize, "message-size", c.MessageSize, "characters in a message")
 	f.Uint64Var(&c.Seed, "seed", c.Seed, "seed of the message texts, and of who leaves in churn")
+
+	f.Float64Var(&c.Reactions, "reactions", c.Reactions, "reactions a second in total, beside the comments")
+	f.IntVar(&c.ReactionCount, "reaction-count", c.ReactionCount, "reactions in a request, as a client adds them up (1 to 50)")
 
 	f.IntVar(&c.Stalled, "stalled", c.Stalled, "so many of the viewers stop reading after they have joined")
 	f.Float64Var(&c.Churn, "churn", c.Churn, "viewers a second that leave during the load, each replaced by a new one")

@@ -13,9 +13,11 @@ import (
 func asUsers(t *testing.T, dsn string) {
 	t.Helper()
 	t.Setenv("BARRAGE_CLICKHOUSE_DSN", dsn)
-	t.Setenv(servers.EnvServers, "") // has it back after the test
-	if err := os.Unsetenv(servers.EnvServers); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{servers.EnvServers, servers.EnvConsul} {
+		t.Setenv(name, "") // has it back after the test
+		if err := os.Unsetenv(name); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -71,9 +73,9 @@ func TestSchemaAsksTheServerWhatIsLeft(t *testing.T) {
 	for statement := range strings.SplitSeq(strings.TrimSpace(text), ";\n") {
 		server.Exec(t, strings.TrimSuffix(statement, ";"))
 	}
-	server.Exec(t, "INSERT INTO mine.barrage_schema SELECT number, 'x', 1, 'id' FROM system.numbers LIMIT 3")
+	server.Exec(t, "INSERT INTO mine.barrage_schema SELECT number, 'x', 1, 'id' FROM system.numbers LIMIT 4")
 	done, errOut, status := command(t, "", "clickhouse", "schema", "--clickhouse", server.DSN("mine"))
-	if status != 0 || done != "-- Applied already: 1 (tables), 2 (analytics). Nothing is left to run.\n" {
+	if status != 0 || done != "-- Applied already: 1 (tables), 2 (analytics), 3 (rooms). Nothing is left to run.\n" {
 		t.Errorf("status %d, %s, %s", status, done, errOut)
 	}
 

@@ -94,12 +94,19 @@ func newClient(cmd *cobra.Command) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	base = firstOf(base, os.Getenv(configs.EnvURL), defaultURL)
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, badUsage("%q is not the URL of a node (write it like %s)", base, defaultURL)
+	u, err := parseNodeURL(firstOf(base, os.Getenv(configs.EnvURL), defaultURL))
+	if err != nil {
+		return nil, err
 	}
 	return &client{base: u, token: firstOf(token, os.Getenv(configs.EnvToken)), http: &http.Client{}}, nil
+}
+
+func parseNodeURL(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, badUsage("%q is not the URL of a node (write it like %s)", text, defaultURL)
+	}
+	return u, nil
 }
 
 func firstOf(texts ...string) string {

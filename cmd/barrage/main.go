@@ -60,6 +60,7 @@ later scrolls back through history.`,
 		newImportCommand(),
 		newBenchCommand(),
 		newClickHouseCommand(),
+		newClusterCommand(),
 		newSettingsCommand(),
 		newVersionCommand(),
 	)

@@ -114,11 +114,8 @@ func (o *postOptions) identify(ctx context.Context, cmd *cobra.Command, c *clien
 		if err := o.who.check(); err != nil {
 			return err
 		}
-		secret, err := signingSecret(cmd)
-		if err != nil {
-			return err
-		}
-		c.token, err = mintToken(secret, o.who, time.Now())
+		var err error
+		c.token, err = o.who.token(cmd)
 		return err
 	case c.token == "":
 		return badUsage("who posts? give --guest NAME, --user ID or --token TOKEN")

@@ -62,8 +62,13 @@ func (p *printer) event(video, name, data string) {
 			deleted.ID = data
 		}
 		p.line(fmt.Sprintf("%s %s— comment %s was deleted", p.when(time.Now()), p.room(video), harmless(deleted.ID)))
+	case name == "reactions" && !p.verbose: // once a second, as long as there are some
 	default:
-		p.line(fmt.Sprintf("%s %s— %s %s", p.when(time.Now()), p.room(video), harmless(name), harmless(data)))
+		text := describeRoom(name, data)
+		if text == "" {
+			text = name + " " + data
+		}
+		p.line(fmt.Sprintf("%s %s— %s", p.when(time.Now()), p.room(video), harmless(text)))
 	}
 }
 

@@ -44,7 +44,7 @@ below are the usual ones, 'barrage settings' lists them all.`,
 		}
 		ctx, stop := untilSignalled(cmd.Context(), log)
 		defer stop()
-		return node.Run(ctx, cfg, log)
+		return node.Run(ctx, cfg, version, log)
 	}
 	return cmd
 }

@@ -36,7 +36,7 @@ is fetched from history.`,
 	flags := cmd.Flags()
 	flags.IntVar(&o.history, "history", 10, "begin with so many past comments (0 to 200)")
 	flags.BoolVar(&o.json, "json", false, "print each comment as the JSON that the node sent, other events as {\"event\":…}")
-	flags.BoolVarP(&o.verbose, "verbose", "v", false, "say how many watch, and each loss of the connection (to standard error)")
+	flags.BoolVarP(&o.verbose, "verbose", "v", false, "tell of reactions, too; say how many watch, and each loss of the connection (to standard error)")
 	return cmd
 }
 

@@ -19,6 +19,8 @@ var roles = []string{"viewer", "moderator", "admin"}
 type identity struct {
 	user, name, role string
 	ttl              time.Duration
+	issuer           string   // "": none
+	audience         []string // the first is who the token is for
 }
 
 func newTokenCommand() *cobra.Command {
@@ -38,11 +40,7 @@ data folder (made when it first starts), or the one it was given.`,
 			if err := who.check(); err != nil {
 				return err
 			}
-			secret, err := signingSecret(cmd)
-			if err != nil {
-				return err
-			}
-			token, err := mintToken(secret, who, time.Now())
+			token, err := who.token(cmd)
 			if err != nil {
 				return err
 			}
@@ -73,6 +71,16 @@ func (who identity) check() error {
 	return nil
 }
 
+// token makes a token that the node which cmd's flags describe takes.
+func (who identity) token(cmd *cobra.Command) (string, error) {
+	cfg, secret, err := signing(cmd)
+	if err != nil {
+		return "", err
+	}
+	who.issuer, who.audience = cfg.Auth.Issuer, cfg.Auth.Audience
+	return mintToken(secret, who, time.Now())
+}
+
 // mintToken signs a token (HS256) that is good from now on.
 func mintToken(secret string, who identity, now time.Time) (string, error) {
 	claims := jwt.MapClaims{
@@ -84,6 +92,12 @@ func mintToken(secret string, who identity, now time.Time) (string, error) {
 	if who.name != "" {
 		claims["name"] = who.name
 	}
+	if who.issuer != "" {
+		claims["iss"] = who.issuer
+	}
+	if len(who.audience) > 0 {
+		claims["aud"] = who.audience[0]
+	}
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString([]byte(secret))
 	if err != nil {
 		return "", fmt.Errorf("signing the token: %w", err)
@@ -92,6 +106,6 @@ func mintToken(secret string, who identity, now time.Time) (string, error) {
 }
 
 func addSecretFlags(cmd *cobra.Command) {
-	configs.AddFlags(cmd.Flags(), "data", "auth.jwt_secret")
+	configs.AddFlags(cmd.Flags(), "data", "auth.jwt_secret", "auth.issuer", "auth.audience")
 	addConfigFlag(cmd)
 }

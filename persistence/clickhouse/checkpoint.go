@@ -18,6 +18,8 @@ const checkpointFile = "checkpoint.json"
 type checkpoint struct {
 	// HistoryID names the database's history, so that another one is noticed.
 	HistoryID string `json:"historyId"`
+	// Writer names this writer in the names of its batches.
+	Writer string `json:"writer,omitempty"`
 	// Inserted: everything up to here is in ClickHouse.
 	Inserted persistence.LSN `json:"inserted"`
 	// Pending, if it is above Inserted: a batch up to here was sent, and may or

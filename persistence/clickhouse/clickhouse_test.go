@@ -193,7 +193,7 @@ func checkScanAndCount(t *testing.T, db *clickhouse.DB, r *room) {
 	if err != nil || len(got) != len(r.comments) {
 		t.Errorf("%s: %d scanned, want %d: %v", r.name, len(got), len(r.comments), err)
 	}
-	if n, err := db.Count(t.Context(), r.name, 1<<63); err != nil || n != uint64(len(r.comments)) {
+	if n, err := db.Count(t.Context(), r.name, 1<<63, nil); err != nil || n != uint64(len(r.comments)) {
 		t.Errorf("%s: %d counted, want %d: %v", r.name, n, len(r.comments), err)
 	}
 	for _, c := range r.comments[:min(3, len(r.comments))] {

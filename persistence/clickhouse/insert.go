@@ -110,14 +110,13 @@ func (e *roomEventRows) add(m *records.RoomEvent) {
 	e.detail = append(e.detail, m.GetDetail())
 }
 
-// commentDeletedEvent is the kind of the room event that a deletion leaves.
-const commentDeletedEvent = "comment_deleted"
-
 // batch is what some records are in the tables.
 type batch struct {
-	comments   commentRows
-	reactions  reactionRows
-	roomEvents roomEventRows
+	comments      commentRows
+	reactions     reactionRows
+	roomEvents    roomEventRows
+	roomState     roomStateRows
+	reactionSlots reactionSlotRows
 }
 
 // reset empties a batch and keeps its memory.
@@ -130,12 +129,21 @@ func (b *batch) reset() {
 	*e = roomEventRows{
 		e.liveVideoID[:0], e.atMs[:0], e.kind[:0], e.eventID[:0], e.actorID[:0], e.userID[:0], e.commentID[:0], e.detail[:0],
 	}
+	b.roomState = roomStateRows{} // few
+	s := &b.reactionSlots
+	*s = reactionSlotRows{s.liveVideoID[:0], s.commentID[:0], s.session[:0], s.kind[:0], s.total[:0], s.createdAtMs[:0]}
 }
 
-func (b *batch) tables() []columns { return []columns{&b.comments, &b.reactions, &b.roomEvents} }
+func (b *batch) tables() []columns {
+	return []columns{&b.comments, &b.reactions, &b.roomEvents, &b.roomState, &b.reactionSlots}
+}
 
-// add takes a record apart into rows.
+// add takes a record apart into rows. A held comment, which is in the record's
+// room, leaves none: nobody but moderators is to read it.
 func (b *batch) add(r *records.Record) {
+	if r.Room != nil {
+		b.roomState.add(persistence.LiveVideoOf(r), r.Room)
+	}
 	switch kind := r.GetKind().(type) {
 	case *records.Record_CommentPosted:
 		b.comments.add(kind.CommentPosted.GetComment(), 0)
@@ -148,12 +156,12 @@ func (b *batch) add(r *records.Record) {
 			// Not the record's own time: one of an older journal has none.
 			ParentId: d.GetParentId(), CreatedAtMs: persistence.IDTime(d.GetCommentId()).UnixMilli(),
 		}, 1)
-		b.roomEvents.add(&records.RoomEvent{
-			LiveVideoId: d.GetLiveVideoId(), Kind: commentDeletedEvent, EventId: d.GetCommentId(), AtMs: d.GetDeletedAtMs(),
-			ActorId: d.GetDeletedBy(), UserId: d.GetUserId(), CommentId: d.GetCommentId(),
-		})
+		if e := persistence.DeletionEvent(d); e != nil {
+			b.roomEvents.add(e)
+		}
 	case *records.Record_ReactionsCounted:
 		b.reactions.add(kind.ReactionsCounted)
+		b.reactionSlots.add(kind.ReactionsCounted)
 	case *records.Record_RoomEvent:
 		b.roomEvents.add(kind.RoomEvent)
 	}

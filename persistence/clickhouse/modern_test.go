@@ -40,6 +40,14 @@ func TestAModernServerAnswersTheSame(t *testing.T) {
 		insert+"1 FROM numbers(10)", // taken back
 		"INSERT INTO barrage.comments ("+commentColumns+") VALUES ('w', 7, 'u', '', 'm', 0, 1767225600000, 0)",
 	)
+	event := "INSERT INTO barrage.room_events (" + roomEventColumns + ") VALUES "
+	slot := "INSERT INTO barrage.reaction_slots (" + reactionSlotColumns + ") VALUES "
+	statements = append(statements,
+		event+"('v', 10, 'mute', 1, 'm', 'u', 0, ''), ('v', 20, 'pin', 2, 'm', '', 7, '{}'), ('v', 20, 'mute', 3, 'm', 'u', 0, '')",
+		event+"('v', 20, 'pin', 2, 'm', '', 7, '{}'), ('v', 30, 'comment_deleted', 4, '', '', 4, '')", // again; nobody's act
+		slot+"('v', 0, 1, 'like', 5, 0), ('v', 0, 1, 'like', 7, 0), ('v', 0, 2, 'heart', 1, 0), ('v', 8, 1, 'like', 2, 0), ('v', 9, 1, 'like', 3, 0)",
+		"INSERT INTO barrage.room_state ("+roomStateColumns+") VALUES ('v', 'pin', '', 5, 7, 0, '', 5)",
+	)
 	const video = "v'弹"
 	all := window{0, 1 << 63}
 	asked := []struct {
@@ -52,11 +60,20 @@ func TestAModernServerAnswersTheSame(t *testing.T) {
 		{db.pageQuery(repliesTable, video, persistence.Range{Limit: 3, Parent: 5}, all), "10:1 20:0 30:0"},
 		{db.commentQuery(video, 10), "10:1"},
 		{db.commentQuery(video, 11), "11:0"},
-		{db.countQuery(video, 51), "50:10"},
+		{db.deletedQuery(video, []uint64{10, 11}), "10"},
+		{db.countQuery(video, 51, nil), "50:10"},
+		{db.countQuery(video, 51, []uint64{5, 51, 52}), "49:9"},
 		{db.endsQuery("w"), "1:7"},
 		{db.videosQuery("", 10), "v'弹 w"},
 		{db.videosQuery(video, 10), "w"},
 		{db.someQuery(), "1"},
+		{db.replyCountsQuery(video, []uint64{5, 6}, 60, []uint64{20}), "5:1"}, // the last is how many were taken back
+		{db.repliesQuery(video, []uint64{5, 6}, 10, 31), "5:1 5:0 5:0"},
+		{db.auditQuery("v", 0, 1), "20: 20:{}"},
+		{db.auditQuery("v", 20, 5), "10:"},
+		{db.roomQuery("v"), "pin:"},
+		{db.videoSlotsQuery("v"), "0:7 0:1"},
+		{db.commentSlotsQuery("v", 1), "9:3"},
 	}
 	begin := len(statements)
 	for _, a := range asked {

@@ -44,11 +44,24 @@ func (db *DB) commentQuery(liveVideoID string, id uint64) query {
 		" WHERE live_video_id = ? AND comment_id = ? ORDER BY deleted DESC LIMIT 1", []any{liveVideoID, id}}
 }
 
+// deletedQuery asks which of some comments were taken back.
+func (db *DB) deletedQuery(liveVideoID string, ids []uint64) query {
+	these, args := list(ids)
+	return query{"SELECT DISTINCT comment_id FROM " + db.table(commentsTable) + " WHERE live_video_id = ? AND comment_id IN " +
+		these + " AND deleted = 1", append([]any{liveVideoID}, args...)}
+}
+
 // countQuery asks how many comments were posted, and how many of them taken
 // back: of those, the row that did it may be all there is.
-func (db *DB) countQuery(liveVideoID string, before uint64) query {
-	return query{"SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1) FROM " + db.table(commentsTable) +
+func (db *DB) countQuery(liveVideoID string, before uint64, without []uint64) query {
+	q := query{"SELECT uniqExact(comment_id), uniqExactIf(comment_id, deleted = 1) FROM " + db.table(commentsTable) +
 		" WHERE live_video_id = ? AND comment_id < ?", []any{liveVideoID, before}}
+	if len(without) > 0 {
+		these, args := list(without)
+		q.text += " AND comment_id NOT IN " + these
+		q.args = append(q.args, args...)
+	}
+	return q
 }
 
 // endsQuery asks for the number of rows of a live video, and its lowest and

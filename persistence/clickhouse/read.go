@@ -168,15 +168,43 @@ func (db *DB) Comment(ctx context.Context, liveVideoID string, id uint64) (*reco
 	return rows[0].comment, nil
 }
 
-// Count counts the comments of a live video with an id below before. It reads
-// them all, so it has the time of an insert, and does not speak for pages.
-func (db *DB) Count(ctx context.Context, liveVideoID string, before uint64) (uint64, error) {
+// Deleted answers which of some comments of a live video were deleted, as of
+// now.
+func (db *DB) Deleted(ctx context.Context, liveVideoID string, ids []uint64) (map[uint64]bool, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var deleted map[uint64]bool
+	q := db.deletedQuery(liveVideoID, ids)
+	err := db.ask(ctx, func(ctx context.Context, s server) error {
+		deleted = map[uint64]bool{}
+		rows, err := s.conn.Query(ctx, q.text, q.args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err says what failed
+		for rows.Next() {
+			var id uint64
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			deleted[id] = true
+		}
+		return rows.Err()
+	})
+	return deleted, err
+}
+
+// Count counts the comments of a live video with an id below before, but for
+// some that are to be left out. It reads them all, so it has the time of an
+// insert, and does not speak for pages.
+func (db *DB) Count(ctx context.Context, liveVideoID string, before uint64, without []uint64) (uint64, error) {
 	if db.prepared.Load() == nil {
 		return 0, unavailable(errNotPrepared)
 	}
 	ctx, cancel := context.WithTimeout(ctx, db.cfg.InsertTimeout)
 	defer cancel()
-	q := db.countQuery(liveVideoID, before)
+	q := db.countQuery(liveVideoID, before, without)
 	var posted, deleted uint64
 	err := db.anyServer(ctx, func(s server) error {
 		ctx := driver.Context(ctx, driver.WithSettings(readSettings))

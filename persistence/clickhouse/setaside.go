@@ -80,6 +80,7 @@ func appendLine(path string, line []byte) (err error) {
 type missing struct {
 	mu      sync.Mutex
 	byVideo map[string][]uint64
+	lowest  uint64 // of all ids; 0: there are none
 }
 
 func (m *missing) add(r *records.Record) {
@@ -93,6 +94,15 @@ func (m *missing) add(r *records.Record) {
 		m.byVideo = map[string][]uint64{}
 	}
 	m.byVideo[c.GetLiveVideoId()] = append(m.byVideo[c.GetLiveVideoId()], c.GetId())
+	if m.lowest == 0 || c.GetId() < m.lowest {
+		m.lowest = c.GetId()
+	}
+}
+
+func (m *missing) lowestID() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lowest
 }
 
 // SetAside are the comments that were set aside, by live video: whoever has

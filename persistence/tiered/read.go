@@ -13,6 +13,9 @@ import (
 // Comments implements persistence.Store. It asks the archive only for what may
 // not be here.
 func (s *Store) Comments(ctx context.Context, liveVideoID string, r persistence.Range) ([]*records.Comment, error) {
+	if s.peers != nil {
+		return s.clusterComments(ctx, liveVideoID, r)
+	}
 	local, err := s.Store.Comments(ctx, liveVideoID, r)
 	if err != nil || r.Limit <= 0 {
 		return nil, err

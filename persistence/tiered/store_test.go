@@ -25,15 +25,17 @@ type archive struct {
 	deleted  map[uint64]bool
 	away     bool
 	asked    int
+	room     []*records.Record // that it has
 }
 
 var errAway = fmt.Errorf("%w: away", persistence.ErrUnavailable)
 
 func (a *archive) take(r *records.Record) {
+	a.room = append(a.room, r)
 	if c := r.GetCommentPosted().GetComment(); c != nil {
 		a.comments[c.Id] = c
-	} else {
-		a.deleted[r.GetCommentDeleted().CommentId] = true
+	} else if d := r.GetCommentDeleted(); d != nil {
+		a.deleted[d.CommentId] = true
 	}
 }
 
@@ -62,9 +64,22 @@ func (a *archive) Comments(_ context.Context, _ string, r persistence.Range) ([]
 	return pick(a.comments, a.deleted, r), nil
 }
 
-func (a *archive) Count(_ context.Context, _ string, before uint64) (n uint64, err error) {
+func (a *archive) Deleted(_ context.Context, _ string, ids []uint64) (map[uint64]bool, error) {
+	if err := a.ask(); err != nil {
+		return nil, err
+	}
+	deleted := map[uint64]bool{}
+	for _, id := range ids {
+		if a.deleted[id] {
+			deleted[id] = true
+		}
+	}
+	return deleted, nil
+}
+
+func (a *archive) Count(_ context.Context, _ string, before uint64, without []uint64) (n uint64, err error) {
 	for id := range a.comments {
-		if id < before && !a.deleted[id] {
+		if id < before && !a.deleted[id] && !slices.Contains(without, id) {
 			n++
 		}
 	}
@@ -134,7 +149,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.inserted = len(w.journal)
 		w.join(w.nextID + 1)
 	}
-	w.store = tiered.New(local, w.archive)
+	w.store = tiered.New(local, w.archive, nil, nil)
 	return w
 }
 
@@ -172,11 +187,15 @@ func (w *world) delete() {
 		if !w.deleted[id] {
 			w.deleted[id] = true
 			w.apply(&records.Record{Kind: &records.Record_CommentDeleted{CommentDeleted: &records.CommentDeleted{
-				LiveVideoId: video, CommentId: id, ParentId: c.ParentId,
+				LiveVideoId: video, CommentId: id, ParentId: c.ParentId, DeletedBy: "mod", DeletedAtMs: timeOf(w.nextID),
 			}}})
 			return
 		}
 	}
+}
+
+func (w *world) act() {
+	w.apply(actAt(w.rand, w.nextID))
 }
 
 func (w *world) insert() {
@@ -286,10 +305,13 @@ func TestTwoStoresAreOneHistory(t *testing.T) {
 					w.insert()
 				case n < 12:
 					w.trim()
-				case n < 13:
+				case n < 14:
+					w.act()
+				case n < 15:
 					w.archive.away = !w.archive.away
 				}
 				w.check()
+				w.checkRoom()
 			}
 		})
 	}

@@ -43,6 +43,8 @@ type Video struct {
 	Viewers     int    `json:"viewers"`
 	Comments    int    `json:"comments"`
 	Owner       string `json:"owner"`
+	// Reactions to the live video itself.
+	Reactions map[string]uint64 `json:"reactions"`
 }
 
 // Problem is an error's body.
@@ -63,11 +65,27 @@ type Answer struct {
 // Error describes an answer that was not the one wanted.
 func (a *Answer) Error() string { return fmt.Sprintf("status %d: %.300s", a.Status, a.Body) }
 
+// JSON reads a successful answer's body into v.
+func (a *Answer) JSON(v any) error {
+	if a.Status < 200 || a.Status > 299 {
+		return a
+	}
+	return json.Unmarshal(a.Body, v)
+}
+
 // Client makes a client with a token of its own connections.
 func (n *Node) Client(token string) *Client {
+	return &Client{Base: n.URL, Token: token, HTTP: &http.Client{Transport: n.Transport()}}
+}
+
+// Transport makes connections to the node, from the host that it runs on.
+func (n *Node) Transport() *http.Transport {
 	transport := &http.Transport{MaxIdleConnsPerHost: 16}
+	if n.host != nil {
+		transport.DialContext = n.host.Dial
+	}
 	n.t.Cleanup(transport.CloseIdleConnections)
-	return &Client{Base: n.URL, Token: token, HTTP: &http.Client{Transport: transport}}
+	return transport
 }
 
 // User is a client with a token of that user and role.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"barrage/test/netns"
 )
 
 // Patience is how long anything that must happen may take. It is generous, as
@@ -29,8 +30,11 @@ type Node struct {
 	t      testing.TB
 	args   []string
 	env    []string
-	fault  string // point at which the process is to die; "": none
-	faulty bool   // it has fault points
+	fault  string      // point at which the process is to die; "": none
+	faulty bool        // it has fault points
+	binary string      // another program than the usual; "": none
+	host   *netns.Host // nil: it runs where the tests do
+	secret string      // key of its tokens; "": the one in its data folder
 	logs   *logBuffer
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd is gone
@@ -59,14 +63,43 @@ func WithFaults() Option {
 	return func(n *Node) { n.faulty = true }
 }
 
+// On runs the node on a host of a network; its clients are there too, so that
+// they reach it whatever the network loses.
+func On(host *netns.Host) Option {
+	return func(n *Node) { n.host = host }
+}
+
+// JWTSecret has the node check tokens with this key.
+func JWTSecret(secret string) Option {
+	return func(n *Node) { n.secret = secret }
+}
+
+// LogFile has the node's log in a file, for nodes that write much of it.
+func LogFile(path string) Option {
+	return func(n *Node) { n.logs = &logBuffer{file: path} }
+}
+
+// OtherBinary runs another build of the program.
+func OtherBinary(path string) Option {
+	return func(n *Node) { n.binary = path }
+}
+
+// portOnHost is the one at which a node that has a host of its own serves HTTP.
+const portOnHost = "8080"
+
 // New prepares a node without starting it.
 func New(t testing.TB, options ...Option) *Node {
 	t.Helper()
-	n := &Node{t: t, Addr: freeAddr(t), logs: new(logBuffer)}
-	n.URL = "http://" + n.Addr
+	n := &Node{t: t, logs: new(logBuffer)}
 	for _, option := range options {
 		option(n)
 	}
+	if n.host != nil {
+		n.Addr = net.JoinHostPort(n.host.Addr(), portOnHost)
+	} else {
+		n.Addr = freeAddr(t)
+	}
+	n.URL = "http://" + n.Addr
 	if n.Data == "" {
 		n.Data = filepath.Join(t.TempDir(), "data")
 	}
@@ -92,14 +125,27 @@ func (n *Node) Start() {
 // Launch starts the process without waiting.
 func (n *Node) Launch() {
 	n.t.Helper()
-	args := append([]string{"serve", "--http", n.Addr, "--data", n.Data, "--log-level", "debug"}, n.args...)
-	cmd := Command(n.t, args...)
+	args := []string{"serve", "--http", n.Addr, "--data", n.Data, "--log-level", "debug"}
+	if n.secret != "" {
+		args = append(args, "--jwt-secret", n.secret)
+	}
+	cmd := Command(n.t, append(args, n.args...)...)
 	cmd.Env = append(cmd.Env, n.env...)
+	if n.binary != "" {
+		cmd.Path = n.binary
+	}
 	if n.faulty {
 		cmd.Path = FaultBinary(n.t)
 		cmd.Env = append(cmd.Env, "BARRAGE_FAULT="+n.fault)
 	}
-	cmd.Stdout, cmd.Stderr = n.logs, n.logs
+	if n.host != nil {
+		n.host.Command(cmd)
+	}
+	started, err := n.logs.attach(cmd)
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	defer started()
 	if err := cmd.Start(); err != nil {
 		n.t.Fatalf("starting the node: %v", err)
 	}
@@ -114,6 +160,7 @@ func (n *Node) Launch() {
 // WaitReady asks /readyz until it answers 200.
 func (n *Node) WaitReady() {
 	n.t.Helper()
+	client := n.Anyone()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	for {
@@ -125,16 +172,7 @@ func (n *Node) WaitReady() {
 			n.t.Fatalf("the node did not serve within %s", Patience)
 		case <-time.After(5 * time.Millisecond):
 		}
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/readyz", http.NoBody)
-		if err != nil {
-			n.t.Fatal(err)
-		}
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			continue
-		}
-		_ = res.Body.Close()
-		if res.StatusCode == http.StatusOK {
+		if _, err := client.Ready(ctx); err == nil {
 			return
 		}
 	}
@@ -152,6 +190,51 @@ func (n *Node) Kill() {
 	n.t.Helper()
 	n.signal(syscall.SIGKILL)
 	n.Wait()
+}
+
+// Pause stops the process from doing anything; its connections stay open.
+func (n *Node) Pause() {
+	n.t.Helper()
+	n.signal(syscall.SIGSTOP)
+}
+
+// Resume ends a pause.
+func (n *Node) Resume() {
+	n.t.Helper()
+	n.signal(syscall.SIGCONT)
+}
+
+// Use has the next processes be those of another build.
+func (n *Node) Use(binary string) { n.binary = binary }
+
+// LoseData removes all that a node which has ended kept.
+func (n *Node) LoseData() {
+	n.t.Helper()
+	if n.Running() {
+		n.t.Fatalf("the node at %s still runs: it would keep its data", n.Addr)
+	}
+	if err := os.RemoveAll(n.Data); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// Running says whether the process was started and has not ended.
+func (n *Node) Running() bool {
+	if n.cmd == nil {
+		return false
+	}
+	select {
+	case <-n.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+// Stuck ends a process that hangs, so that its log shows where it does.
+func (n *Node) Stuck() {
+	n.t.Helper()
+	n.dump()
 }
 
 // Terminate asks the process to end and answers its exit status.
@@ -178,6 +261,7 @@ func (n *Node) Wait() int {
 func (n *Node) dump() {
 	n.t.Helper()
 	n.signal(syscall.SIGQUIT)
+	n.signal(syscall.SIGCONT)
 	select {
 	case <-n.exited:
 	case <-time.After(Patience):

@@ -3,3 +3,7 @@
 package harness
 
 const raceDetector = false
+
+// UnderRace says whether the tests and the binary are under the race detector,
+// which takes many times the memory.
+const UnderRace = raceDetector

@@ -34,6 +34,41 @@ func (c *Client) Open(ctx context.Context, path string, header http.Header) (*St
 }
 
 func (c *Client) open(ctx context.Context, cancel context.CancelFunc, path string, header http.Header) (*Stream, error) {
+	res, err := c.stream(ctx, path, header) //nolint:bodyclose // a stream's body is closed when the stream ends
+	if err != nil {
+		return nil, err
+	}
+	events := make(chan Event, 4096)
+	s := &Stream{Header: res.Header, Events: events, cancel: cancel}
+	go func() {
+		defer close(events)
+		defer res.Body.Close()
+		s.end = pump(res, func(e Event) error {
+			select {
+			case events <- e:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		})
+	}()
+	return s, nil
+}
+
+// Watch is like Open for who has many streams: it calls each with the events as
+// they come, and answers how the stream ended: io.EOF if in the orderly way, or
+// the error of each.
+func (c *Client) Watch(ctx context.Context, path string, header http.Header, each func(Event) error) error {
+	res, err := c.stream(ctx, path, header)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	return pump(res, each)
+}
+
+// stream asks for a stream. Who calls it closes the body.
+func (c *Client) stream(ctx context.Context, path string, header http.Header) (*http.Response, error) {
 	req, err := c.request(ctx, http.MethodGet, path, nil, header)
 	if err != nil {
 		return nil, err
@@ -44,7 +79,7 @@ func (c *Client) open(ctx context.Context, cancel context.CancelFunc, path strin
 	if req.Header.Get("Accept") == "" {
 		req.Header.Set("Accept", "text/event-stream")
 	}
-	res, err := c.HTTP.Do(req) //nolint:bodyclose // a stream's body is closed when the stream ends
+	res, err := c.HTTP.Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -56,18 +91,11 @@ func (c *Client) open(ctx context.Context, cancel context.CancelFunc, path strin
 		}
 		return nil, &Answer{Status: res.StatusCode, Header: res.Header, Body: text}
 	}
-	events := make(chan Event, 4096)
-	s := &Stream{Header: res.Header, Events: events, cancel: cancel}
-	go func() {
-		defer close(events)
-		defer res.Body.Close()
-		s.end = pump(ctx, res, events)
-	}()
-	return s, nil
+	return res, nil
 }
 
 // pump parses the body into events until it ends.
-func pump(ctx context.Context, res *http.Response, events chan<- Event) error {
+func pump(res *http.Response, each func(Event) error) error {
 	body := io.Reader(res.Body)
 	if res.Header.Get("Content-Encoding") == "gzip" {
 		zip, err := gzip.NewReader(body)
@@ -82,10 +110,8 @@ func pump(ctx context.Context, res *http.Response, events chan<- Event) error {
 		if err != nil {
 			return err
 		}
-		select {
-		case events <- e:
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := each(e); err != nil {
+			return err
 		}
 	}
 }

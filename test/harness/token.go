@@ -9,9 +9,12 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Secret is the HS256 key in the node's data folder.
+// Secret is the HS256 key that the node was given, or that in its data folder.
 func (n *Node) Secret() []byte {
 	n.t.Helper()
+	if n.secret != "" {
+		return []byte(n.secret)
+	}
 	text, err := os.ReadFile(filepath.Join(n.Data, "jwt-secret"))
 	if err != nil {
 		n.t.Fatal(err)

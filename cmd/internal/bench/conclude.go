@@ -28,6 +28,9 @@ func (r *run) conclude() {
 	r.report.Percentiles = points(rec.total)
 	r.report.Server = r.server()
 	r.report.Tool = r.tool()
+	if r.reactors != nil && r.from != 0 {
+		r.report.Reactions = r.reactors.report()
+	}
 	var answeredSeconds []int64
 	if r.poster != nil && r.from != 0 {
 		r.report.Posts = r.posts()
@@ -151,6 +154,9 @@ func (r *Report) Err() error {
 	}
 	if s := r.Restart; s != nil && s.Whole < s.Viewers && !r.Interrupted {
 		return fmt.Errorf("%d of %d viewers did not get whole again after the restart", s.Viewers-s.Whole, s.Viewers)
+	}
+	if a := r.Reactions; a != nil && a.Requests > 0 && a.Refused == a.Requests && !r.Interrupted {
+		return fmt.Errorf("no reaction had success: %s", a.RefusedWith)
 	}
 	if !r.Interrupted && r.Posts.Offered > 0 && r.Posts.Answered == 0 {
 		return errors.New("no post had success")

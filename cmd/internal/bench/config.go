@@ -13,6 +13,8 @@ type Config struct {
 	Viewers int    // streams to open
 	Gzip    bool   // viewers send Accept-Encoding: gzip
 
+	WebSocket bool // viewers open WebSockets instead of server-sent events
+
 	Rate        float64       // comments a second in total; 0 posts nothing
 	Duration    time.Duration // length of the measured load
 	Warmup      time.Duration // posting before the measured load; checked, not measured
@@ -22,6 +24,9 @@ type Config struct {
 	Users       int           // users that the posts are spread over
 	Role        string        // role claim of the tokens
 	Seed        uint64        // for the texts and for who leaves in churn
+
+	Reactions     float64 // reactions a second in total, beside the comments
+	ReactionCount int     // reactions in a request
 
 	JWTSecret    string // HS256 key, used byte for byte
 	DataDir      string // the key is in DataDir/jwt-secret
@@ -60,7 +65,7 @@ func DefaultConfig() Config {
 	return Config{
 		URL: "http://127.0.0.1:8080", Video: "bench", Viewers: 1000,
 		Rate: 100, Duration: 10 * time.Second, Warmup: time.Second, Idle: time.Second,
-		MessageSize: 60, Users: 100, Role: "admin", Seed: 1,
+		MessageSize: 60, Users: 100, Role: "admin", Seed: 1, ReactionCount: 50,
 		Missed: 100, Readers: 1, JoinConcurrency: 256,
 		PostDeadline: 10 * time.Second, Settle: 5 * time.Second,
 	}
@@ -105,6 +110,7 @@ func (c *Config) validateNumbers() error {
 		{"--post-workers", c.PostWorkers, 1, 4096},
 		{"--users", c.Users, 1, 100_000},
 		{"--message-size", c.MessageSize, minMessageSize, 500},
+		{"--reaction-count", c.ReactionCount, 1, 50},
 		{"--stalled", c.Stalled, 0, c.Viewers - 1},
 		{"--readers", c.Readers, 1, 16},
 		{"--join-concurrency", c.JoinConcurrency, 1, 100_000},
@@ -121,6 +127,7 @@ func (c *Config) validateNumbers() error {
 		is, max float64
 	}{
 		{"--rate", c.Rate, 1e6},
+		{"--reactions", c.Reactions, 1e7},
 		{"--churn", c.Churn, 1e4},
 		{"--floor-frames", c.FloorFrames, 1e5},
 	} {
@@ -148,8 +155,10 @@ func (c *Config) validateNumbers() error {
 
 func (c *Config) validateModes() error {
 	switch {
-	case c.posts() && c.Token == "" && c.JWTSecret == "" && c.DataDir == "":
-		return usagef("posting needs a token: give --data DIR (the server's data folder), --jwt-secret or --token, or --rate 0 to post nothing")
+	case (c.posts() || c.Reactions > 0) && c.Token == "" && c.JWTSecret == "" && c.DataDir == "":
+		return usagef("posting needs a token: give --data DIR (the server's data folder), --jwt-secret or --token, or --rate 0 and no --reactions to post nothing")
+	case c.WebSocket && c.Gzip:
+		return usagef("--ws does not go with --gzip: WebSockets are not compressed")
 	case c.Reconnect && !c.posts():
 		return usagef("--reconnect posts comments, so it cannot go with --rate 0")
 	case c.Reconnect && c.RestartCmd == "" && !isTerminal(0):

@@ -10,6 +10,9 @@ import (
 // maxHead is the longest response head that is taken.
 const maxHead = 64 << 10
 
+// statusSocket is the status of an answer behind which WebSocket frames come.
+const statusSocket = 101
+
 var errHead = errors.New("bad response head")
 
 // responseHead is what the tool needs to know of an HTTP/1.1 response head.

@@ -95,7 +95,7 @@ func (r *reader) head(v *viewer, data []byte) ([]byte, bool) {
 	case err != nil:
 		r.giveUp(v, err)
 		return nil, false
-	case h.status != 200 || !h.eventStream:
+	case h.status != statusSocket && (h.status != 200 || !h.eventStream):
 		// A status other than 200 stops an EventSource for good.
 		r.giveUp(v, fmt.Errorf("the stream was answered with status %d: %.200q", h.status, data[n:]))
 		return nil, false

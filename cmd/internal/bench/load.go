@@ -53,7 +53,15 @@ func (r *run) load(ctx context.Context) error {
 		}
 		close(began)
 	})
+	reacted := make(chan struct{})
+	go func() {
+		defer close(reacted)
+		if r.reactors != nil {
+			r.reactors.run(ctx, start, r.from, r.to)
+		}
+	}()
 	err := r.post(ctx, start)
+	<-reacted
 	if !beginning.Stop() {
 		<-began
 	}

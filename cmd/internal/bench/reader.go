@@ -211,7 +211,7 @@ func (r *reader) take(v *viewer, data []byte) {
 		r.giveUp(v, err)
 	case v.stream.ended:
 		r.cut(v)
-	case v.state == opening && (len(frames) > 0 || !v.stream.chunked):
+	case v.state == opening && (len(frames) > 0 || !v.stream.framed()):
 		r.join(v)
 	}
 }

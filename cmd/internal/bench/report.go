@@ -12,6 +12,7 @@ type Report struct {
 
 	Joins       Joins       `json:"joins"`
 	Posts       Posts       `json:"posts"`
+	Reactions   *Reactions  `json:"reactions,omitempty"`
 	Deliveries  Deliveries  `json:"deliveries"`
 	Correctness Correctness `json:"correctness"`
 	Stalled     *Stalled    `json:"stalled,omitempty"`
@@ -29,6 +30,7 @@ type Report struct {
 type Load struct {
 	Viewers     int     `json:"viewers"`
 	Gzip        bool    `json:"gzip"`
+	WebSocket   bool    `json:"websocket"`
 	Rate        float64 `json:"comments_per_second"`
 	Seconds     float64 `json:"seconds"`
 	MessageSize int     `json:"message_characters"`
@@ -36,6 +38,7 @@ type Load struct {
 	Stalled     int     `json:"stalled_viewers"`
 	Churn       float64 `json:"churn_per_second"`
 	OneAtATime  bool    `json:"one_at_a_time"`
+	Reactions   float64 `json:"reactions_per_second,omitempty"`
 }
 
 // Latency is a distribution in milliseconds.
@@ -71,6 +74,16 @@ type Posts struct {
 	Starved     int64            `json:"sent_late_for_lack_of_a_connection"`
 	Retries     map[string]int64 `json:"retries,omitempty"`
 	RefusedWith string           `json:"refused_with,omitempty"`
+}
+
+// Reactions are the requests with reactions that were sent in the measured load.
+type Reactions struct {
+	Requests    int64   `json:"requests"`
+	Refused     int64   `json:"refused"`
+	Count       int     `json:"reactions_per_request"`
+	PerSecond   float64 `json:"accepted_per_second"` // reactions
+	Latency     Latency `json:"latency_from_intended_time"`
+	RefusedWith string  `json:"refused_with,omitempty"`
 }
 
 // Deliveries are comments that arrived at viewers, over the measured load.

@@ -21,6 +21,8 @@ type run struct {
 	errOut  io.Writer
 	report  Report
 
+	reactors *reactors // nil if there are no reactions
+
 	from, to   int64 // comments due within are measured
 	begin, end sample
 	idle       procSample
@@ -58,8 +60,9 @@ func (r *run) measure(ctx context.Context) error {
 	r.report.Target = r.cfg.URL + "/comments/" + r.cfg.Video
 	r.report.StartedAt = time.Now().UTC()
 	r.report.Load = Load{
-		Viewers: r.cfg.Viewers, Gzip: r.cfg.Gzip, Rate: r.cfg.Rate, Seconds: r.cfg.Duration.Seconds(), MessageSize: r.cfg.MessageSize,
+		Viewers: r.cfg.Viewers, Gzip: r.cfg.Gzip, WebSocket: r.cfg.WebSocket, Rate: r.cfg.Rate, Seconds: r.cfg.Duration.Seconds(), MessageSize: r.cfg.MessageSize,
 		PostWorkers: r.cfg.PostWorkers, Stalled: r.cfg.Stalled, Churn: r.cfg.Churn, OneAtATime: r.cfg.OneAtATime,
+		Reactions: r.cfg.Reactions,
 	}
 	for _, rd := range r.readers {
 		go rd.loop()

@@ -374,3 +374,28 @@ func TestNoServer(t *testing.T) {
 		t.Errorf("the run ended with %v, want a failure", err)
 	}
 }
+
+func TestReactionsBesideComments(t *testing.T) {
+	s := newTestServer(t, nil)
+	cfg := testConfig(s)
+	cfg.Reactions, cfg.ReactionCount = 2000, 20
+	report, err := runTest(t.Context(), t, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := report.Reactions
+	// What was sent in the warm-up is not in the report.
+	if a == nil || a.Refused != 0 || a.Requests == 0 || a.Latency.Count != a.Requests || s.reacted.Load() < a.Requests*20 {
+		t.Errorf("got %+v, the server has %d", a, s.reacted.Load())
+	}
+}
+
+func TestRefusedReactionsAreSaid(t *testing.T) {
+	s := newTestServer(t, func(s *testServer) { s.noReactions = true })
+	cfg := testConfig(s)
+	cfg.Reactions = 2000
+	report, err := runTest(t.Context(), t, cfg)
+	if err == nil || report.Reactions.Refused != report.Reactions.Requests || !strings.Contains(report.Reactions.RefusedWith, "403") {
+		t.Errorf("%v, %+v", err, report.Reactions)
+	}
+}

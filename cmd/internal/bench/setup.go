@@ -26,6 +26,9 @@ func (r *run) setUp() error {
 		}
 		r.readers = append(r.readers, rd)
 	}
+	if r.cfg.Reactions > 0 {
+		r.reactors = newReactors(&r.cfg, r.clk, r.dial, toks)
+	}
 	if !r.cfg.posts() {
 		return nil
 	}
@@ -42,6 +45,11 @@ func (r *run) setUp() error {
 // requester makes the function that writes a viewer's request.
 func (r *run) requester(toks []string) func(v *viewer) []byte {
 	head := fmt.Appendf(nil, "GET /comments/%s/stream HTTP/1.1\r\nHost: %s\r\nAccept: text/event-stream\r\nUser-Agent: barrage-bench\r\n", r.cfg.Video, r.dial.host)
+	if r.cfg.WebSocket {
+		// Any key will do: it proves that the server has read it.
+		head = fmt.Appendf(nil, "GET /comments/%s/ws HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"+
+			"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nUser-Agent: barrage-bench\r\n", r.cfg.Video, r.dial.host)
+	}
 	if r.cfg.Gzip {
 		head = append(head, "Accept-Encoding: gzip\r\n"...)
 	}

@@ -21,6 +21,7 @@ const maxUnit = 64 << 20
 // slices but path are nil.
 type stream struct {
 	chunked bool
+	socket  bool // WebSocket frames
 	gzip    bool
 	headed  bool // the gzip header is behind
 	ended   bool // the body's regular end was seen
@@ -51,7 +52,7 @@ type ownInflate struct {
 
 // open prepares for a response body. The path goes on: it may be a resumption.
 func (s *stream) open(h responseHead) {
-	*s = stream{chunked: h.chunked, gzip: h.gzip, cur: s.cur, path: s.path}
+	*s = stream{chunked: h.chunked, socket: h.status == statusSocket, gzip: h.gzip, cur: s.cur, path: s.path}
 	if s.gzip {
 		s.early = []string{}
 	}
@@ -60,7 +61,7 @@ func (s *stream) open(h responseHead) {
 // expected is the frame that nearly every viewer gets next, if data begins with
 // exactly its bytes.
 func (s *stream) expected(data []byte) *frame {
-	if s.cur == nil || s.cur.next == nil || len(s.unit) > 0 || !s.chunked || s.gzip && (!s.headed || s.early != nil || s.own != nil) {
+	if s.cur == nil || s.cur.next == nil || len(s.unit) > 0 || !s.framed() || s.gzip && (!s.headed || s.early != nil || s.own != nil) {
 		return nil
 	}
 	f := s.cur.next
@@ -70,9 +71,15 @@ func (s *stream) expected(data []byte) *frame {
 	return nil
 }
 
+// framed says whether what a server sent at once can be told apart.
+func (s *stream) framed() bool { return s.chunked || s.socket }
+
 // cut takes the next piece of the body from data: a chunk, or everything if the
 // body isn't chunked. An empty payload is the end.
 func (s *stream) cut(data []byte) (payload []byte, size int, err error) {
+	if s.socket {
+		return nextSocketRun(data)
+	}
 	if s.chunked {
 		return nextChunk(data)
 	}

@@ -64,7 +64,7 @@ func (t *table) consume(s *stream, data []byte) ([]*frame, error) {
 			return t.out, err
 		}
 		wire := data[:size]
-		if !s.chunked {
+		if !s.framed() {
 			wire = nil
 		}
 		data = data[size:]

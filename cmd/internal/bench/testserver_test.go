@@ -36,8 +36,11 @@ type testServer struct {
 	wake     chan struct{} // closed and replaced at each comment
 	viewers  int
 	attempts atomic.Int64
-	cut      chan struct{} // closed and replaced to end all streams
-	segments sync.Map      // segment of each text
+	reacted  atomic.Int64
+	// noReactions refuses all reactions.
+	noReactions bool
+	cut         chan struct{} // closed and replaced to end all streams
+	segments    sync.Map      // segment of each text
 }
 
 // newTestServer starts a server; set may set its ways to misbehave.
@@ -48,7 +51,9 @@ func newTestServer(t *testing.T, set func(s *testServer)) *testServer {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /comments/{video}", s.post)
+	mux.HandleFunc("POST /comments/{video}/reactions", s.react)
 	mux.HandleFunc("GET /comments/{video}/stream", s.stream)
+	mux.HandleFunc("GET /comments/{video}/ws", s.socket)
 	s.Server = httptest.NewServer(mux)
 	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
 	return s
@@ -56,6 +61,24 @@ func newTestServer(t *testing.T, set func(s *testServer)) *testServer {
 
 // firstTestID is the id of comment 0 of a testServer; the others follow.
 const firstTestID = 1_000_000
+
+func (s *testServer) react(w http.ResponseWriter, r *http.Request) {
+	var body struct {
+		Type  string `json:"type"`
+		Count int64  `json:"count"`
+	}
+	if err := json.NewDecoder(r.Body).Decode(&body); err != nil || body.Type == "" || r.Header.Get("Authorization") == "" {
+		http.Error(w, "bad reactions", http.StatusBadRequest)
+		return
+	}
+	if s.noReactions {
+		http.Error(w, "no", http.StatusForbidden)
+		return
+	}
+	s.reacted.Add(body.Count)
+	w.WriteHeader(http.StatusAccepted)
+	fmt.Fprintf(w, `{"accepted":%d}`, body.Count)
+}
 
 func (s *testServer) post(w http.ResponseWriter, r *http.Request) {
 	attempt := int(s.attempts.Add(1))

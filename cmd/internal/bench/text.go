@@ -17,6 +17,13 @@ func (r *Report) Text(w io.Writer) error {
 		t.posts(&r.Posts)
 		t.deliveries(r)
 	}
+	if a := r.Reactions; a != nil {
+		t.line("reactions", "%s a second in requests of %d   %s of %s requests refused", count(int64(a.PerSecond)), a.Count, count(a.Refused), count(a.Requests))
+		t.latency("  from due", a.Latency)
+		if a.RefusedWith != "" {
+			t.line("", "refused with: %s", a.RefusedWith)
+		}
+	}
 	t.correctness("streams", &r.Correctness.Verdict)
 	c := &r.Correctness
 	t.line("", "gap events %s   ended by server %s   reconnects %s   not understood %s   away at the end %s",
@@ -90,6 +97,9 @@ func (t *textReport) line(label, format string, args ...any) {
 func (t *textReport) load(r *Report) {
 	l := &r.Load
 	var extra []string
+	if l.WebSocket {
+		extra = append(extra, "WebSocket")
+	}
 	if l.Gzip {
 		extra = append(extra, "gzip")
 	}

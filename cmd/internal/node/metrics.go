@@ -8,6 +8,7 @@ import (
 	"barrage/persistence"
 	"barrage/persistence/clickhouse"
 	"barrage/persistence/journal"
+	"barrage/persistence/replication"
 )
 
 // storageMetrics counts what the journal and the pump do.
@@ -133,6 +134,16 @@ func (m *archiveMetrics) events() clickhouse.Events {
 	}
 }
 
+// copyPumpEvents tells of copies: an insert of theirs is mostly a waiting, and
+// its time says nothing.
+func (m *archiveMetrics) copyPumpEvents() persistence.PumpEvents {
+	e := m.pumpEvents()
+	e.Applied = nil
+	failed := e.Failed
+	e.Failed = func(operation string, err error) { failed("copies_"+operation, err) }
+	return e
+}
+
 func (m *archiveMetrics) pumpEvents() persistence.PumpEvents {
 	return persistence.PumpEvents{
 		Applied: func(entries int, took time.Duration) {
@@ -158,4 +169,51 @@ func (m *archiveMetrics) watch(registry prometheus.Registerer, p *persistence.Pu
 	}
 	gauge("lag_records", "Durable records that ClickHouse does not have yet.", func() float64 { return float64(p.Stats().Depth) })
 	gauge("lag_seconds", "Age of the oldest of them.", func() float64 { return p.Stats().Lag.Seconds() })
+}
+
+// watchCopies adds what is read from the writer of copies.
+func (m *archiveMetrics) watchCopies(registry prometheus.Registerer, p *persistence.Pump, w *clickhouse.CopyWriter) {
+	opts := func(name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "barrage", Subsystem: "clickhouse", Name: name, Help: help}
+	}
+	counter := func(name, help string, value func() uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts(opts(name, help)), func() float64 { return float64(value()) })
+	}
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts(opts(name, help)), value)
+	}
+	registry.MustRegister(
+		counter("copies_confirmed_total", "Copies of other nodes' records that those nodes have inserted.",
+			func() uint64 { return w.CopyStats().Confirmed }),
+		counter("copies_inserted_total", "Copies of other nodes' records that this node has inserted.",
+			func() uint64 { return w.CopyStats().Inserted }),
+		gauge("copies_pending_records", "Copies in hand whose nodes have not said that they inserted them.",
+			func() float64 { return float64(w.CopyStats().Pending) }),
+		gauge("copies_lag_seconds", "Age of the oldest record that was not looked through for copies.",
+			func() float64 { return p.Stats().Lag.Seconds() }),
+	)
+}
+
+// watchCopies shows how it stands with the copies of this node's records.
+func watchCopies(registry prometheus.Registerer, j *replication.Journal) {
+	gauge := func(name, help string, value func(s replication.Stats) float64) {
+		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "barrage", Subsystem: "replication", Name: name, Help: help,
+		}, func() float64 { return value(j.Stats()) }))
+	}
+	counter := func(name, help string, value func(s replication.Stats) uint64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Namespace: "barrage", Subsystem: "replication", Name: name, Help: help,
+		}, func() float64 { return float64(value(j.Stats())) }))
+	}
+	gauge("under_replicated", "1 while comments are answered that no second node has.", func(s replication.Stats) float64 {
+		if s.UnderReplicated() {
+			return 1
+		}
+		return 0
+	})
+	gauge("missing_peers", "Nodes that should take copies and don't.", func(s replication.Stats) float64 { return float64(len(s.Missing)) })
+	gauge("waiting_records", "Records that wait for another node.", func(s replication.Stats) float64 { return float64(s.Waiting) })
+	counter("alone_records_total", "Records that went on without a copy.", func(s replication.Stats) uint64 { return s.Alone })
+	counter("resent_records_total", "Records that were sent to another node more than once.", func(s replication.Stats) uint64 { return s.Resent })
 }

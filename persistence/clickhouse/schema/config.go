@@ -16,7 +16,7 @@ import (
 )
 
 // Version is the newest version of the schema that this binary knows.
-const Version = 2
+const Version = 3
 
 // DefaultDatabase is where the tables are unless told otherwise.
 const DefaultDatabase = "barrage"

@@ -1,0 +1,358 @@
+package actors
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"barrage/actors/wire"
+	"barrage/persistence"
+	"barrage/persistence/records"
+)
+
+// What other owners of a live video took at the same time as this one, or what
+// came late from an owner before it: it is asked for, looked up in the stores,
+// and merged.
+
+// lateClaim comes from claimLate: what nodes know that were owners at the same
+// time as this one, while they could not see it.
+type lateClaim struct {
+	asked   []string
+	claimed []Claimed
+	err     error
+}
+
+// lateRetry is the pause before nodes are asked again that did not answer, and
+// lateTries how often they are.
+const (
+	lateRetry = time.Second
+	lateTries = 10
+)
+
+type retryLate struct{}
+
+// onOffer begins the activation, or asks a node that has parts of the live
+// video for them.
+func (l *liveVideo) onOffer(from string) {
+	l.toAsk(from)
+	if l.retired {
+		return // the next owner asks it
+	}
+	l.load()
+	if l.loaded {
+		l.claimLate()
+	}
+}
+
+func (l *liveVideo) claimLate() {
+	if len(l.offers) == 0 || l.retired {
+		return
+	}
+	offers := l.offers
+	l.offers, l.asking = nil, append(l.asking, offers...)
+	claim := &wire.Claim{LiveVideoId: l.id, View: l.view, After: l.lateAfter(), Limit: uint32(l.node.config.RecentComments)}
+	l.node.async(func(ctx context.Context) {
+		m := &lateClaim{asked: offers}
+		m.claimed, m.err = l.node.owners.ClaimFrom(ctx, claim, offers...)
+		m.claimed, _ = l.node.answered(m.claimed)
+		l.node.root.Send(l.self, m)
+	})
+}
+
+// onLateClaim merges what was posted elsewhere at the same time. Viewers here
+// are past it, and are told of a gap.
+func (l *liveVideo) onLateClaim(m *lateClaim) {
+	for _, address := range m.asked {
+		if i := slices.Index(l.asking, address); i >= 0 {
+			l.asking = slices.Delete(l.asking, i, i+1)
+		}
+	}
+	for _, c := range m.claimed {
+		if c.Holds {
+			l.doubtCount() // it may have what nobody else has
+		}
+		if late := (&lateRows{Claimed: c}); l.retired {
+			l.late = append(l.late, late)
+		} else {
+			l.verify(late)
+		}
+		l.inheritLate(c)
+	}
+	// Who is cut off, or thinks that it is the owner, is asked again.
+	silent := slices.DeleteFunc(m.asked, func(address string) bool {
+		return slices.ContainsFunc(m.claimed, func(c Claimed) bool { return c.Address == address })
+	})
+	if l.retired {
+		l.offers = append(l.offers, silent...)
+		return
+	}
+	if len(silent) == 0 {
+		l.lateFailures = 0
+		return
+	}
+	if l.lateFailures++; l.lateFailures > lateTries {
+		l.node.log.Warn("another node's part of a live video can't be had", "liveVideoId", l.id, "nodes", silent, "error", m.err)
+		l.lateFailures = 0
+		return
+	}
+	l.offers = append(l.offers, silent...)
+	l.node.after(lateRetry, l.self, retryLate{})
+}
+
+// Straggler is a comment, or another change, that an owner before this one has
+// sent to this node, as to the one that has copies, and that came after this one
+// began.
+type Straggler struct {
+	Comment *records.Comment
+	// Room and Reactions are what else such an owner has sent.
+	Room      *records.Room
+	Reactions *records.ReactionsCounted
+}
+
+func (l *liveVideo) onStraggler(m *Straggler) {
+	c := &lateRows{Claimed: Claimed{Claimed: m.claimed()}}
+	if l.loaded && !l.retired {
+		l.verify(c)
+	} else {
+		l.late = append(l.late, c)
+	}
+}
+
+// lateRows are comments that are verified, and then merged.
+type lateRows struct {
+	Claimed
+	since time.Time // when they were first to be verified
+}
+
+// verified comes from verify: which comments above one id and below another
+// are in the stores.
+type verified struct {
+	late          *lateRows
+	after, before uint64
+	there         map[uint64]bool
+	err           error
+}
+
+// verify looks in the stores which of the comments that are not here yet are
+// there, before they are merged: one that was deleted is still in the store of
+// a node that did not hear of it. Until then they are among l.verifying.
+func (l *liveVideo) verify(c *lateRows) {
+	r := persistence.Range{Limit: maxLate}
+	for _, row := range c.Rows {
+		if row.Id >= l.recent.floor && !l.recent.has(row.Id) && !l.isPending(row.Id) {
+			if r.Before == 0 || row.Id <= r.After {
+				r.After = row.Id - 1
+			}
+			r.Before = max(r.Before, row.Id+1)
+		}
+	}
+	if r.Before == 0 {
+		l.mergeLate(c)
+		return
+	}
+	if c.since.IsZero() {
+		c.since = l.node.now()
+		l.verifying = append(l.verifying, c)
+	} else if l.node.now().Sub(c.since) > verifyPatience {
+		l.mergeLate(c) // their node went away with its store
+		return
+	}
+	if c.Address != "" && !l.node.owners.Member(c.Address) {
+		// Its store is not read with the others' yet.
+		l.node.after(lateRetry, l.self, &unverified{c})
+		return
+	}
+	l.node.async(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+		defer cancel()
+		m := &verified{late: c, after: r.After, before: r.Before}
+		m.there, m.err = l.node.stored(ctx, l.id, r)
+		l.node.root.Send(l.self, m)
+	})
+}
+
+// mergeLate ends verify.
+func (l *liveVideo) mergeLate(c *lateRows) {
+	l.verifying = slices.DeleteFunc(l.verifying, func(v *lateRows) bool { return v == c })
+	l.merge([]Claimed{c.Claimed})
+}
+
+const (
+	// maxLate is the most comments that are verified at a time.
+	maxLate       = 1 << 16
+	verifyTimeout = 5 * time.Second
+	// verifyPatience is how long comments wait for a node that could tell
+	// whether they were deleted.
+	verifyPatience = 30 * time.Second
+)
+
+// stored gives the ids of a range that are in the stores.
+func (n *Node) stored(ctx context.Context, id string, r persistence.Range) (map[uint64]bool, error) {
+	lsn, err := n.config.OwnBarrier(ctx)
+	if err == nil {
+		err = n.applied.WaitApplied(ctx, lsn)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the journal: %w", err)
+	}
+	comments, err := n.store.Comments(ctx, id, r)
+	if err != nil {
+		return nil, fmt.Errorf("reading what came late: %w", err)
+	}
+	there := make(map[uint64]bool, len(comments))
+	for _, c := range comments {
+		there[c.Id] = true
+	}
+	return there, nil
+}
+
+func (l *liveVideo) onVerified(m *verified) {
+	switch {
+	case l.retired: // the next owner does it
+	case m.err != nil:
+		l.node.log.Debug("what came late can't be verified now", "liveVideoId", l.id, "error", m.err)
+		l.node.after(lateRetry, l.self, &unverified{m.late})
+	default:
+		m.late.Rows = slices.DeleteFunc(m.late.Rows, func(row *wire.Row) bool {
+			return row.Id > m.after && row.Id < m.before && !m.there[row.Id]
+		})
+		l.mergeLate(m.late)
+	}
+}
+
+// unverified has comments verified again, after their stores could not be
+// read.
+type unverified struct{ late *lateRows }
+
+// merge takes what others know of a live video that is active here.
+func (l *liveVideo) merge(claimed []Claimed) {
+	events := &wire.Publish{}
+	for _, c := range claimed {
+		if c.Holds && !slices.Contains(l.holders, c.Address) {
+			l.holders = append(l.holders, c.Address)
+		}
+		l.revision = max(l.revision, c.Revision)
+		for _, id := range c.Deleted {
+			switch _, known := l.recent.deleted[id]; {
+			case l.recent.has(id):
+				events.Deleted = append(events.Deleted, id)
+			case id < l.recent.floor && !known:
+				l.doubtCount()
+			}
+			l.recent.delete(id, 0, l.node.now().Add(claimedDeletions))
+		}
+		l.mergeReactions(c)
+		if room := l.claimedRoom(c); room != nil {
+			l.mergeRoom(room, events)
+		}
+		rows := c.Rows
+		slices.SortFunc(rows, func(a, b *wire.Row) int { return cmp.Compare(a.Id, b.Id) })
+		for _, row := range rows {
+			if l.isPending(row.Id) {
+				continue // a copy of what is on its way here
+			}
+			if row.PostToken != 0 && l.twinOfHeld(row) {
+				l.revoke(row)
+				continue
+			}
+			if twin := l.answers.find(row.PostToken, row.UserId); row.PostToken != 0 && twin != nil && twin.id() != row.Id {
+				if !l.heldAs(row) && !answeredRather(row, twin.comment()) {
+					l.revoke(row)
+					continue
+				}
+				l.revoke(twin.comment())
+				l.answers.remove(twin)
+			}
+			if row.Id < l.recent.floor {
+				l.doubtCount()
+			}
+			if !l.recent.insert(row, 0) {
+				continue
+			}
+			l.answers.adopt(row, l.node.now().Add(answerMemory))
+			if events.MissedAfter == 0 || row.Id <= events.MissedAfter {
+				events.MissedAfter = row.Id - 1
+			}
+			events.MissedBefore = max(events.MissedBefore, row.Id+1)
+		}
+		l.lastID = max(l.lastID, c.LastCommentId, l.recent.lastID)
+	}
+	l.settleHeld()
+	l.unpinDeleted()
+	l.readPinned()
+	if events.Room != nil {
+		events.Room = l.roomState() // with the pinned comment, if it has come
+	}
+	l.tellReactions()
+	l.listCounts()
+	if events.MissedBefore == 0 && len(events.Deleted) == 0 && events.Room == nil && len(events.Held) == 0 && len(events.Muted) == 0 {
+		return
+	}
+	l.pages.version.Add(1)
+	l.publish(events)
+}
+
+// isPending says whether a comment is one of this owner's that is not durable
+// here yet; the node that has its copies may have it already.
+func (l *liveVideo) isPending(id uint64) bool {
+	return slices.ContainsFunc(l.pending, func(p *pendingRecord) bool { return p.row != nil && p.row.Id == id })
+}
+
+// answeredRather says of two comments of one post, taken by two owners, whether
+// its author was answered with the first of them. Of two tries shortly after
+// another it is the one sent later: who sends it has given up the earlier. If
+// that was answered in time before the request of the later one came, or if
+// there is more time in between, the post is repeated.
+func answeredRather(row, other *wire.Row) bool {
+	apart := sentAt(row).Sub(sentAt(other))
+	first, later := other, row
+	if apart < 0 {
+		first, later = row, other
+	}
+	givenUp := apart.Abs() < triesTime && !answeredBefore(first, later)
+	return (apart > 0) == givenUp
+}
+
+// answeredBefore says whether a comment was answered at once, and some time
+// before the request came of which another is. An owner that is cut off takes
+// longer: it waits for the node that is to have a copy. Who has given up sends
+// the next request soon.
+func answeredBefore(row, later *wire.Row) bool {
+	after := time.Duration(row.AnsweredAfterMs) * time.Millisecond
+	came := sentAt(later).Add(-time.Duration(later.PostWaitedMs) * time.Millisecond)
+	return after > 0 && after < inTime && came.After(sentAt(row).Add(after+sentSoon))
+}
+
+func sentAt(row *wire.Row) time.Time {
+	if row.GetPostSentMs() == 0 {
+		return persistence.IDTime(row.GetId())
+	}
+	return time.UnixMilli(row.GetPostSentMs())
+}
+
+// triesTime is about how long an edge tries; its last try begins so much after
+// its first.
+const triesTime = 6500 * time.Millisecond
+
+// inTime is when an answer certainly comes while its edge still waits for it.
+const inTime = 1500 * time.Millisecond
+
+// sentSoon is how long who has given up a request usually waits, at most,
+// before the next.
+const sentSoon = time.Second
+
+// revoke takes back a comment that is there twice: its author was not answered
+// with this one.
+func (l *liveVideo) revoke(row *wire.Row) {
+	record := &records.CommentDeleted{
+		LiveVideoId: l.id, CommentId: row.Id, DeletedBy: row.UserId, DeletedAtMs: l.node.now().UnixMilli(),
+		UserId: row.UserId, ParentId: row.ParentId,
+	}
+	p := &pendingRecord{delete: row.Id, change: l.unpinned(row.Id)}
+	if l.recent.has(row.Id) || l.isPending(row.Id) {
+		p.comments = -1 // it was counted
+	}
+	l.append(&records.Record{Kind: &records.Record_CommentDeleted{CommentDeleted: record}, Room: p.change.room()}, p)
+}

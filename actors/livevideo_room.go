@@ -1,0 +1,568 @@
+package actors
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
+
+	"barrage/actors/wire"
+	"barrage/persistence"
+	"barrage/persistence/records"
+)
+
+// The room is what is set for a live video: whether it has ended, slow mode,
+// what is pinned, who is muted, and what is held for moderators. Its owner
+// changes it as it takes comments: a change is given to the journal, and holds,
+// and is told and answered, when that has it on disk.
+
+// MaxMutes is how many users of a live video may be muted at a time.
+const MaxMutes = 10_000
+
+// roomState is the room as its owner knows it.
+type roomState struct {
+	// set is durable. Its parts are never changed, but replaced.
+	set *records.Room
+	// pinned is the JSON of the pinned comment, if it is known.
+	pinned []byte
+	// at is the highest at_ms that a part has, or will have.
+	at    int64
+	held  heldComments
+	mutes []recentMute
+	// slow and repeats are what users posted lately; nil while nobody needs to
+	// know.
+	slow    *lastPosts
+	repeats *repeatedPosts
+}
+
+// recentMute is a mute, or its end, that relays may not have heard of.
+type recentMute struct {
+	mute *wire.MuteUser
+	at   time.Time
+}
+
+// toldAgain is how long a change is told again to relays that subscribe: they
+// may have missed it while the owner changed, and their viewers while they were
+// behind.
+const toldAgain = 2 * time.Minute
+
+// maxToldAgain bounds the mutes among these.
+const maxToldAgain = 1000
+
+// roomChange is what a pending record changes in the room.
+type roomChange struct {
+	parts *records.Room
+	// pinned goes with parts.Pin.
+	pinned []byte
+	// ask is what is answered when the change is durable; nil: a comment is.
+	ask *wire.ReadVideo
+}
+
+// room is the parts of a change that may be nil.
+func (c *roomChange) room() *records.Room {
+	if c == nil {
+		return nil
+	}
+	return c.parts
+}
+
+// changeRoom sets something.
+func (l *liveVideo) changeRoom(m *wire.ChangeRoom, sender *actor.PID) {
+	if code, detail := l.checkChange(m); code != wire.Code_OK {
+		l.refuse(m, sender, code, detail)
+		return
+	}
+	parts, event := l.roomParts(m)
+	asker := &wire.ReadVideo{UserId: m.GetMute().GetUserId()}
+	if event == nil { // it is so
+		l.readVideo(asker, sender)
+		return
+	}
+	event.ActorId = m.By
+	p := &pendingRecord{change: &roomChange{parts: parts, pinned: m.Pinned, ask: asker}, waiters: []*actor.PID{sender}}
+	if !l.append(&records.Record{Kind: &records.Record_RoomEvent{RoomEvent: event}, Room: parts}, p) {
+		l.refuse(m, sender, wire.Code_UNAVAILABLE, "The change can't be stored now.")
+	}
+}
+
+func (l *liveVideo) checkChange(m *wire.ChangeRoom) (wire.Code, string) {
+	if id := m.GetPinnedCommentId(); id != 0 && (l.recent.deletedOrMissing(id) || l.isDeleting(id)) {
+		return wire.Code_NOT_FOUND, "The comment to be pinned does not exist."
+	}
+	if mute := m.Mute; mute != nil && !mute.Unmute && len(l.room.set.Mutes) >= MaxMutes {
+		persistence.TidyRoom(l.room.set, l.node.now())
+		if !l.hasMute(mute.UserId) && len(l.room.set.Mutes) >= MaxMutes {
+			return wire.Code_UNAVAILABLE, "Too many users of this live video are muted."
+		}
+	}
+	return wire.Code_OK, ""
+}
+
+func (l *liveVideo) hasMute(userID string) bool {
+	mute, _ := persistence.Muted(l.room.set, userID, l.node.now())
+	return mute != nil
+}
+
+// isDeleting says whether a comment's deletion waits for the journal.
+func (l *liveVideo) isDeleting(id uint64) bool {
+	return slices.ContainsFunc(l.pending, func(p *pendingRecord) bool { return p.delete == id })
+}
+
+// stamp is the time of a change: above those of all changes before it.
+func (l *liveVideo) stamp() int64 {
+	l.room.at = max(l.node.now().UnixMilli(), l.room.at+1)
+	return l.room.at
+}
+
+// roomParts gives what a request changes, and its line in the audit; no event
+// if all is set as it asks for.
+func (l *liveVideo) roomParts(m *wire.ChangeRoom) (*records.Room, *records.RoomEvent) {
+	set, parts := l.room.set, &records.Room{}
+	event := &records.RoomEvent{LiveVideoId: l.id, EventId: l.node.ids.Next(l.lastID), AtMs: l.stamp()}
+	detail := map[string]any{}
+	kinds := 0
+	kind := func(is bool, yes, no string) {
+		kinds++
+		if event.Kind = no; is {
+			event.Kind = yes
+		}
+	}
+	// What a pending change may undo is set anew.
+	quiet := !slices.ContainsFunc(l.pending, func(p *pendingRecord) bool { return p.change != nil })
+	if m.Ended != nil && (!quiet || *m.Ended != set.GetEnded().GetEnded()) {
+		parts.Ended = &records.Ended{Ended: *m.Ended, AtMs: event.AtMs}
+		detail["state"] = stateName(*m.Ended)
+		kind(*m.Ended, "end", "reopen")
+	}
+	if s := m.SlowModeSeconds; s != nil && (!quiet || *s != set.GetSlowMode().GetSeconds()) {
+		parts.SlowMode = &records.SlowMode{Seconds: *s, AtMs: event.AtMs}
+		detail["slowModeSeconds"] = *s
+		kind(true, "slow-mode", "")
+	}
+	if id := m.PinnedCommentId; id != nil && (!quiet || *id != l.pinnedID()) {
+		parts.Pin = &records.Pin{CommentId: *id, AtMs: event.AtMs}
+		event.CommentId = *id
+		kind(*id != 0, "pin", "unpin")
+	}
+	if m.Create && set.CreatedAtMs == 0 {
+		parts.CreatedAtMs = event.AtMs
+		if kinds == 0 {
+			kind(true, "create", "")
+		}
+	}
+	if mute := m.Mute; mute != nil && (!quiet || !l.isMutedAs(mute)) {
+		parts.Mutes = []*records.Mute{{
+			UserId: mute.UserId, AtMs: event.AtMs, UntilMs: mute.UntilMs, Ended: mute.Unmute, By: m.By,
+		}}
+		event.UserId = mute.UserId
+		if !mute.Unmute && mute.UntilMs != 0 {
+			detail["mutedUntil"] = time.UnixMilli(mute.UntilMs).UTC().Format(timeFormat)
+		}
+		kind(mute.Unmute, "unmute", "mute")
+	}
+	switch {
+	case kinds == 0:
+		return nil, nil
+	case kinds > 1:
+		event.Kind = "video"
+		if parts.Pin != nil {
+			detail["pinnedCommentId"] = FormatID(parts.Pin.CommentId)
+		}
+	}
+	if len(detail) > 0 {
+		event.Detail = jsonText(detail)
+	}
+	return parts, event
+}
+
+func (l *liveVideo) isMutedAs(m *wire.MuteUser) bool {
+	mute, muted := persistence.Muted(l.room.set, m.UserId, l.node.now())
+	return muted != m.Unmute && (m.Unmute || mute.UntilMs == m.UntilMs)
+}
+
+func stateName(ended bool) string {
+	if ended {
+		return "ended"
+	}
+	return "live"
+}
+
+// jsonText writes what always can be written.
+func jsonText(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// onChanged takes a change that is durable, and adds to events what viewers
+// are to know of it.
+func (l *liveVideo) onChanged(change *roomChange, events *wire.Publish) {
+	before := l.roomState()
+	persistence.MergeRoom(l.room.set, change.parts)
+	if pin := change.parts.Pin; pin != nil && l.room.set.Pin == pin {
+		l.room.pinned = change.pinned
+		if row := l.recent.row(pin.CommentId); row != nil {
+			l.room.pinned = RowJSON(row)
+		}
+	}
+	for _, m := range change.parts.Mutes {
+		l.onMuted(m, events)
+		l.node.metrics.mutes.Inc()
+	}
+	for _, h := range change.parts.Held {
+		waiting := l.room.held.waiting
+		l.room.held.set(h)
+		l.node.metrics.held.Add(float64(l.room.held.waiting - waiting))
+		if !h.Deleted {
+			events.Held = append(events.Held, l.heldRow(h))
+		}
+	}
+	if change.parts.SlowMode != nil {
+		l.rememberPosts()
+	}
+	if state := l.roomState(); !proto.Equal(state, before) {
+		events.Room = state
+	}
+	l.list()
+}
+
+func (l *liveVideo) onMuted(m *records.Mute, events *wire.Publish) {
+	now := l.node.now()
+	news := &wire.MuteUser{UserId: m.UserId, UntilMs: m.UntilMs, Unmute: m.Ended}
+	events.Muted = append(events.Muted, news)
+	l.room.mutes = append(l.room.mutes, recentMute{news, now})
+	for len(l.room.mutes) > maxToldAgain || now.Sub(l.room.mutes[0].at) > toldAgain {
+		l.room.mutes = l.room.mutes[1:]
+	}
+}
+
+// mutedLately are the mutes that relays may not have heard of.
+func (l *liveVideo) mutedLately() (lately []*wire.MuteUser) {
+	for _, r := range l.room.mutes {
+		if l.node.now().Sub(r.at) <= toldAgain {
+			lately = append(lately, r.mute)
+		}
+	}
+	return lately
+}
+
+// pinnedID is the pinned comment, 0 if there is none.
+func (l *liveVideo) pinnedID() uint64 {
+	id := l.room.set.GetPin().GetCommentId()
+	if _, deleted := l.recent.deleted[id]; deleted {
+		return 0
+	}
+	return id
+}
+
+// pinnedNext is pinnedID when what is pending is durable.
+func (l *liveVideo) pinnedNext() uint64 {
+	for _, p := range slices.Backward(l.pending) {
+		if p.change != nil && p.change.parts.Pin != nil {
+			return p.change.parts.Pin.CommentId
+		}
+	}
+	return l.pinnedID()
+}
+
+// unpinned is what a comment's deletion changes in the room; nil: nothing.
+func (l *liveVideo) unpinned(commentID uint64) *roomChange {
+	parts := &records.Room{}
+	if l.pinnedNext() == commentID {
+		parts.Pin = &records.Pin{AtMs: l.stamp()}
+	}
+	if h := l.room.held.approvedAs(commentID); h != nil {
+		h = proto.CloneOf(h)
+		h.Deleted = true
+		parts.Held = append(parts.Held, h)
+	}
+	if parts.Pin == nil && parts.Held == nil {
+		return nil
+	}
+	return &roomChange{parts: parts}
+}
+
+// roomState is what viewers are told.
+func (l *liveVideo) roomState() *wire.RoomState {
+	state := &wire.RoomState{
+		Ended:           l.room.set.GetEnded().GetEnded(),
+		SlowModeSeconds: l.room.set.GetSlowMode().GetSeconds(),
+		PinnedCommentId: l.pinnedID(),
+	}
+	if state.PinnedCommentId != 0 {
+		state.Pinned = l.room.pinned
+	}
+	return state
+}
+
+// videoAsker waits for an answer to ReadVideo.
+type videoAsker struct {
+	pid    *actor.PID
+	userID string
+}
+
+func (l *liveVideo) readVideo(m *wire.ReadVideo, sender *actor.PID) {
+	l.older.askers = append(l.older.askers, videoAsker{sender, m.UserId})
+	if l.older.known {
+		l.answerAskers()
+	}
+}
+
+// video is what is shown of a live video.
+func (l *liveVideo) video(userID string) *wire.Video {
+	v := &wire.Video{
+		Viewers: l.subscriptions.viewers(), Comments: l.comments(),
+		Owner: l.node.config.NodeName(), LastCommentId: l.lastID,
+		Room: l.roomState(), Reactions: l.reactions.video.all(),
+		Exists: l.exists(),
+	}
+	if mute, muted := persistence.Muted(l.room.set, userID, l.node.now()); muted {
+		v.Mute = mutedUser(mute)
+	}
+	return v
+}
+
+// exists says whether an admin made the live video, or it was used.
+func (l *liveVideo) exists() bool {
+	set := l.room.set
+	return l.lastID != 0 || set.CreatedAtMs != 0 || set.Ended != nil || set.SlowMode != nil || set.Pin != nil ||
+		len(set.Mutes) > 0 || len(set.Held) > 0 || len(l.reactions.video.totals) > 0
+}
+
+func mutedUser(m *records.Mute) *wire.MutedUser {
+	return &wire.MutedUser{UserId: m.UserId, UntilMs: m.UntilMs, By: m.By, AtMs: m.AtMs}
+}
+
+func (l *liveVideo) readMutes(sender *actor.PID) {
+	answer := &wire.Mutes{}
+	for _, m := range l.room.set.Mutes {
+		if _, muted := persistence.Muted(l.room.set, m.UserId, l.node.now()); muted {
+			answer.Mutes = append(answer.Mutes, mutedUser(m))
+		}
+	}
+	l.node.root.Send(sender, answer)
+}
+
+// loadRoomState takes what the store and other nodes know of the room.
+func (l *liveVideo) loadRoomState(m *loadedRoom) {
+	l.inheritRoom(m)
+	persistence.TidyRoom(l.room.set, l.node.now())
+	l.room.held.load(l.room.set)
+	l.node.metrics.held.Add(float64(l.room.held.waiting))
+	l.room.at = lastChange(l.room.set)
+	l.rememberPosts()
+	l.readPinned()
+}
+
+// inheritRoom puts together what is known of the room.
+func (l *liveVideo) inheritRoom(m *loadedRoom) {
+	l.room.set = m.room
+	if l.room.set == nil {
+		l.room.set = &records.Room{}
+	}
+	for _, c := range m.claimed {
+		if room := l.claimedRoom(c); room != nil {
+			persistence.MergeRoom(l.room.set, room)
+		}
+	}
+}
+
+// joinedRooms is what two encoded rooms know together. What can't be read is
+// passed over: it is in the stores.
+func joinedRooms(a, b []byte) []byte {
+	if len(a) == 0 || len(b) == 0 {
+		return append(a, b...)
+	}
+	room, other := new(records.Room), new(records.Room)
+	if proto.Unmarshal(a, room) != nil || proto.Unmarshal(b, other) != nil {
+		return a
+	}
+	persistence.MergeRoom(room, other)
+	joined, err := proto.Marshal(room)
+	if err != nil {
+		return a
+	}
+	return joined
+}
+
+func (l *liveVideo) claimedRoom(c Claimed) *records.Room {
+	if len(c.Room) == 0 {
+		return nil
+	}
+	room := new(records.Room)
+	if err := proto.Unmarshal(c.Room, room); err != nil {
+		l.node.log.Warn("another node's knowledge of a room can't be read", "liveVideoId", l.id, "node", c.Address, "error", err)
+		return nil
+	}
+	return room
+}
+
+// lastChange is the time of the last change of a room.
+func lastChange(room *records.Room) int64 {
+	at := max(room.GetEnded().GetAtMs(), room.GetSlowMode().GetAtMs(), room.GetPin().GetAtMs())
+	for _, m := range room.Mutes {
+		at = max(at, m.AtMs)
+	}
+	for _, h := range room.Held {
+		at = max(at, h.ResolvedAtMs)
+	}
+	return at
+}
+
+// pinnedRead comes from readPinned.
+type pinnedRead struct {
+	id   uint64
+	json []byte // nil: there is no such comment
+	err  error
+}
+
+// pinnedRetry is the pause before a pinned comment is looked for again.
+const pinnedRetry = 10 * time.Second
+
+// readPinned finds the pinned comment's JSON.
+func (l *liveVideo) readPinned() {
+	id := l.pinnedID()
+	if id == 0 || len(l.room.pinned) > 0 {
+		return
+	}
+	if row := l.recent.row(id); row != nil {
+		l.room.pinned = RowJSON(row)
+		return
+	}
+	l.node.async(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+		defer cancel()
+		m := &pinnedRead{id: id}
+		var c *records.Comment
+		if c, m.err = l.node.store.Comment(ctx, l.id, id); m.err == nil {
+			m.json = RowJSON(EncodeRow(c))
+		} else if errors.Is(m.err, persistence.ErrNotFound) {
+			m.err = nil
+		}
+		l.node.root.Send(l.self, m)
+	})
+}
+
+func (l *liveVideo) onPinnedRead(m *pinnedRead) {
+	switch {
+	case l.retired, m.id != l.pinnedID():
+	case m.err != nil:
+		l.node.log.Debug("reading a pinned comment", "liveVideoId", l.id, "error", m.err)
+		l.node.after(pinnedRetry, l.self, readPinnedAgain{})
+	case m.json != nil:
+		l.room.pinned = m.json
+		l.publish(&wire.Publish{Room: l.roomState()})
+	}
+}
+
+type readPinnedAgain struct{}
+
+// mergeRoom takes what another node knows of the room, and adds to events what
+// viewers are to know of it.
+func (l *liveVideo) mergeRoom(room *records.Room, events *wire.Publish) {
+	before := l.roomState()
+	mutes, held := slices.Clone(l.room.set.Mutes), slices.Clone(l.room.set.Held)
+	pin := l.room.set.Pin
+	waiting := l.room.held.waiting
+	if !persistence.MergeRoom(l.room.set, room) {
+		return
+	}
+	l.room.at = max(l.room.at, lastChange(room))
+	if l.room.set.Pin != pin {
+		l.room.pinned = nil
+	}
+	for _, m := range l.room.set.Mutes {
+		if !slices.Contains(mutes, m) {
+			l.onMuted(m, events)
+		}
+	}
+	l.room.held.load(l.room.set)
+	l.node.metrics.held.Add(float64(l.room.held.waiting - waiting))
+	for _, h := range l.room.set.Held {
+		if !slices.Contains(held, h) {
+			events.Held = append(events.Held, l.heldRow(h))
+		}
+	}
+	l.rememberPosts()
+	if state := l.roomState(); !proto.Equal(state, before) {
+		events.Room = state
+	}
+	l.list()
+}
+
+// readRoom reads what the store knows of a room.
+func (n *Node) readRoom(ctx context.Context, id string, m *loadedRoom) (err error) {
+	if m.room, err = n.store.Room(ctx, id); err != nil {
+		return err
+	}
+	m.slots, err = n.store.ReactionSlots(ctx, id, maxReactionSlots)
+	return err
+}
+
+// claimRoom adds what this node's store knows of a room to an answer.
+func (n *Node) claimRoom(ctx context.Context, id string, answer *wire.Claimed) error {
+	room, err := n.config.Own.Room(ctx, id)
+	if err != nil {
+		return err
+	}
+	if answer.Room, err = proto.Marshal(room); err != nil {
+		return err
+	}
+	slots, err := n.config.Own.ReactionSlots(ctx, id, maxReactionSlots)
+	if err != nil {
+		return err
+	}
+	answer.ReactionSlots, answer.ReactionsFloor, err = encodeStoredSlots(slots, maxAnswerBytes)
+	return err
+}
+
+// handOverRoom adds what the owner knows of the room to what it hands over. The
+// room goes whole: at most some megabytes, if a thousand long comments wait.
+func (l *liveVideo) handOverRoom(answer *wire.Claimed) {
+	room, err := proto.Marshal(l.room.set)
+	if err != nil {
+		l.node.log.Error("handing a room over", "liveVideoId", l.id, "error", err)
+		return // it is in the stores
+	}
+	answer.Room = room
+	answer.ReactionSlots, answer.ReactionsFloor = l.reactions.encodeSlots(maxAnswerBytes)
+}
+
+// unpinDeleted unpins a comment that another owner has deleted.
+func (l *liveVideo) unpinDeleted() {
+	id := l.room.set.GetPin().GetCommentId()
+	if _, deleted := l.recent.deleted[id]; !deleted || id == 0 || l.pinnedNext() == 0 && len(l.pending) > 0 {
+		return
+	}
+	parts := &records.Room{Pin: &records.Pin{AtMs: l.stamp()}}
+	event := &records.RoomEvent{LiveVideoId: l.id, Kind: "unpin", EventId: l.node.ids.Next(l.lastID), AtMs: l.room.at}
+	l.append(&records.Record{Kind: &records.Record_RoomEvent{RoomEvent: event}, Room: parts}, &pendingRecord{change: &roomChange{parts: parts}})
+}
+
+// claimed is what a straggler brings, as an answer to a claim.
+func (m *Straggler) claimed() *wire.Claimed {
+	answer := &wire.Claimed{}
+	if m.Comment != nil {
+		answer.Rows = []*wire.Row{EncodeRow(m.Comment)}
+	}
+	if m.Room != nil {
+		answer.Room, _ = proto.Marshal(m.Room) // it was read from its encoded form
+	}
+	if m.Reactions != nil {
+		session, counts := persistence.SlotOf(m.Reactions)
+		slot := &records.ReactionSlot{CommentId: m.Reactions.CommentId, Session: session, Totals: map[string]uint64{}}
+		for _, c := range counts {
+			slot.Totals[c.Type] = c.Total
+		}
+		if b, err := proto.Marshal(slot); err == nil {
+			answer.ReactionSlots = [][]byte{b}
+		}
+	}
+	return answer
+}

@@ -1,0 +1,83 @@
+package cluster
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/remote"
+	"golang.org/x/sync/semaphore"
+
+	"barrage/actors/wire"
+	"barrage/cluster/membership"
+)
+
+// maxOffers is how many live videos a node hands over at a time.
+const maxOffers = 64
+
+// rebalance moves live videos to who owns them now, and asks nodes that came
+// (back) for what they may have of those that stay.
+func (m *Member) rebalance(old, view *membership.View) {
+	joined := m.joined(old, view)
+	limit := semaphore.NewWeighted(maxOffers)
+	for id, pid := range m.lookup.all() {
+		owner, ok := view.Owner(id)
+		switch {
+		case !ok:
+		case owner.Address != m.system.Address():
+			if limit.Acquire(m.ctx, 1) != nil {
+				return
+			}
+			m.wg.Go(func() {
+				defer limit.Release(1)
+				m.offer(id, pid, view)
+			})
+		default:
+			for _, address := range joined {
+				m.system.Root.Send(pid, &wire.Activate{LiveVideoId: id, From: address, Offered: true})
+			}
+		}
+	}
+}
+
+// reconnect has new members spoken to at once: protoactor waits for two seconds
+// after it could not connect, and what is sent meanwhile waits, too.
+func (m *Member) reconnect(old, view *membership.View) {
+	for _, address := range m.joined(old, view) {
+		if !m.peers.answeredLately(address) {
+			m.system.EventStream.Publish(&remote.EndpointTerminatedEvent{Address: address})
+		}
+	}
+}
+
+// joined gives the addresses of the nodes that came.
+func (m *Member) joined(old, view *membership.View) (addresses []string) {
+	if len(old.Members) == 0 {
+		return nil
+	}
+	for _, member := range view.Members {
+		if _, known := old.Find(member.ID); !known && member.Address != m.system.Address() {
+			addresses = append(addresses, member.Address)
+		}
+	}
+	return addresses
+}
+
+// offer has the owner of a live video take it over from this node. It ends
+// when it has, or when the owner is another again.
+func (m *Member) offer(id string, pid *actor.PID, view *membership.View) {
+	for pause := firstPause; m.lookup.local(id) == pid && m.View() == view && m.ctx.Err() == nil; pause = min(2*pause, longestPause) {
+		owner, _ := view.Owner(id)
+		offer := &wire.Activate{LiveVideoId: id, View: view.Revision, Offered: true, From: m.system.Address()}
+		if answer, err := m.ask(m.ctx, owner.Address, offer, tryTimeout); err == nil && faultOf(answer).GetCode() == wire.Code_OK {
+			pause = tryTimeout // it claims it
+		}
+		for waited := time.Duration(0); waited < pause && m.lookup.local(id) == pid; waited += firstPause {
+			select {
+			case <-m.ctx.Done():
+				return
+			case <-time.After(firstPause + rand.N(firstPause)): //nolint:gosec // jitter is no secret
+			}
+		}
+	}
+}
