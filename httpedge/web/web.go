@@ -1,4 +1,5 @@
-// Package web holds the demo page: its files, compiled into the binary, ready
+// Package web holds the demo page, the JavaScript client and the description of
+// the HTTP interface: files, compiled into the binary, ready
 // to be served.
 package web
 
@@ -28,7 +29,7 @@ type Asset struct {
 	ETag        string // strong, quoted
 }
 
-//go:embed index.html assets
+//go:embed index.html openapi.yaml assets
 var files embed.FS
 
 // The mime package would consult the machine's own tables.
@@ -37,11 +38,13 @@ var contentTypes = map[string]string{
 	".js":   "text/javascript; charset=utf-8",
 	".css":  "text/css; charset=utf-8",
 	".svg":  "image/svg+xml",
+	".yaml": "application/yaml",
 }
 
 var assets = load()
 
-// Lookup finds the asset at a request path: "/" is the page, everything else is
+// Lookup finds the asset at a request path: "/" is the page, "/openapi.yaml" the
+// description; everything else is
 // below "/assets/".
 func Lookup(requestPath string) (Asset, bool) {
 	asset, ok := assets[requestPath]

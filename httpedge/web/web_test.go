@@ -1,6 +1,7 @@
 package web
 
 import (
+	"path"
 	"regexp"
 	"strings"
 	"testing"
@@ -42,14 +43,11 @@ func TestAssetsKeepToTheContentSecurityPolicy(t *testing.T) {
 }
 
 func TestEveryReferenceIsEmbedded(t *testing.T) {
-	references := regexp.MustCompile(`(?:src|srcset|href)="([^"]+)"|from '\./([^']+)'|url\("([^"]+)"\)`)
+	references := regexp.MustCompile(`(?:src|srcset|href)="([^"]+)"|from '(\.[^']+)'|url\("([^"]+)"\)`)
 	for _, p := range Paths() {
 		asset, _ := Lookup(p)
 		for _, m := range references.FindAllSubmatch(asset.Body, -1) {
-			target := "/" + string(m[1])
-			if len(m[1]) == 0 {
-				target = "/assets/" + string(m[2]) + string(m[3])
-			}
+			target := path.Join(path.Dir(p), string(m[1])+string(m[2])+string(m[3]))
 			if _, ok := Lookup(target); !ok {
 				t.Errorf("%s refers to %s, which is not embedded", p, target)
 			}

@@ -1,6 +1,6 @@
 // The comments that the page knows: one sorted array, each id once.
 
-import { compareIds } from './ids.js';
+import { compareIds } from './barrage/ids.js';
 
 // A page of history that was asked for before a deletion can arrive after it,
 // so the ids of deleted comments are remembered for a while.
@@ -11,8 +11,9 @@ export class Comments {
   #known = new Set();
   #deleted = new Set();
 
+  // The newest that is in history: those that are held are not yet.
   get newestId() {
-    return this.items.at(-1)?.id ?? '';
+    return this.items.findLast((c) => !c.held)?.id ?? '';
   }
 
   get oldestId() {
@@ -21,6 +22,10 @@ export class Comments {
 
   has(id) {
     return this.#known.has(id);
+  }
+
+  get(id) {
+    return this.#known.has(id) ? this.items[this.indexOf(id)] : undefined;
   }
 
   // Adds what is not yet known, wherever it belongs, and answers what was added.

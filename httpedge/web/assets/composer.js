@@ -1,12 +1,15 @@
 // The box to write in. What was written stays in it until the server has
 // answered that it is saved.
 
-import { call, explain, Problem } from './api.js';
-import { randomKey } from './ids.js';
+import { Problem } from './barrage.js';
+import { randomKey } from './barrage/ids.js';
+import { Countdown } from './countdown.js';
+import { explain } from './explain.js';
 
 const LONGEST = 500; // code points, after trimming
 const COUNT_FROM = 400; // the counter is quiet before
-const TRIES = 5;
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 
 export class Composer {
   #form;
@@ -14,25 +17,38 @@ export class Composer {
   #count;
   #note;
   #button;
+  #rule;
+  #replying;
+  #room;
   #on;
   #sending = false;
   #ended = false;
-  #attempt = { message: '', key: '' }; // the last message tried, and its Idempotency-Key
+  #muted = false;
+  #mutedUntil = null; // a Date; null: for good
+  #slow = 0; // seconds between two comments, where they count for this user
+  #replyTo = null;
+  #attempt = { message: '', parentId: '', key: '' }; // the last one tried, and its Idempotency-Key
+  #pause; // until the next comment may be posted
+  #unmute = 0;
 
   // on: { token() → promise of one, or of '' if the user would not; signedOut();
-  //       posted(comment); ended() }
-  constructor(form, path, on) {
+  //       posted(comment), ended(), muted(), noReply() }
+  constructor(form, room, on) {
     this.#form = form;
     this.#text = form.querySelector('textarea');
     this.#count = form.querySelector('.count');
     this.#note = form.querySelector('.note');
+    this.#rule = form.querySelector('.rule');
     this.#button = form.querySelector('[type=submit]');
+    this.#replying = form.querySelector('.replying');
+    this.#room = room;
     this.#on = on;
-    this.path = path;
+    this.#pause = new Countdown(() => this.#refresh());
     form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
+    form.querySelector('.no-reply').addEventListener('click', () => on.noReply());
     this.#text.addEventListener('keydown', (event) => this.#pressed(event));
     this.#text.addEventListener('input', () => {
       if (!this.#sending) this.say('');
@@ -44,14 +60,41 @@ export class Composer {
   set ended(yes) {
     if (yes === this.#ended) return;
     this.#ended = yes;
-    this.#form.classList.toggle('ended', yes);
-    this.#text.placeholder = yes ? 'This live video has ended' : 'Say something…';
+    this.#refresh();
+  }
+
+  // Seconds; 0: off, or not for this user.
+  set slow(seconds) {
+    this.#slow = seconds;
+    if (!seconds) this.#pause.stop();
+    this.#refresh();
+  }
+
+  // The comment that is answered, or null.
+  set replyTo(comment) {
+    this.#replyTo = comment;
+    this.#replying.hidden = !comment;
+    this.#replying.querySelector('.to').textContent = comment ? comment.userName || comment.userId : '';
+    this.#refresh();
+  }
+
+  // until: when it ends, null for good.
+  mute(yes, until) {
+    clearTimeout(this.#unmute);
+    this.#mutedUntil = until ? new Date(until) : null;
+    const left = this.#mutedUntil ? this.#mutedUntil - Date.now() : Infinity;
+    this.#muted = yes && left > 0;
+    if (this.#muted && left < 2 ** 31) this.#unmute = setTimeout(() => this.mute(false, null), left);
     this.#refresh();
   }
 
   say(text, kind = 'error') {
     this.#note.textContent = text;
     this.#note.dataset.kind = kind;
+  }
+
+  focus() {
+    this.#text.focus();
   }
 
   // Enter that ends the input of a Chinese or Japanese word must not post.
@@ -61,29 +104,50 @@ export class Composer {
     this.#submit();
   }
 
+  get #closed() {
+    return this.#ended || this.#muted;
+  }
+
   #refresh() {
     const length = [...this.#text.value.trim()].length;
     this.#count.textContent = length >= COUNT_FROM ? `${length} / ${LONGEST}` : '';
     this.#count.classList.toggle('over', length > LONGEST);
-    this.#button.disabled = this.#sending || this.#ended || length === 0;
+    this.#button.disabled = this.#sending || this.#closed || this.#pause.seconds > 0 || length === 0;
+    this.#button.textContent = this.#pause.seconds > 0 ? `${this.#pause.seconds} s` : 'Post';
+    this.#form.classList.toggle('ended', this.#ended);
+    this.#form.classList.toggle('muted', this.#muted);
+    this.#text.placeholder = this.#invitation();
+    this.#rule.textContent = this.#slow && !this.#closed ? `Slow mode: one comment every ${lasting(this.#slow)}` : '';
     this.#text.style.height = 'auto';
     this.#text.style.height = `${this.#text.scrollHeight}px`;
+  }
+
+  #invitation() {
+    if (this.#ended) return 'This live video has ended';
+    if (this.#muted && !this.#mutedUntil) return 'You are muted here';
+    if (this.#muted) return `Muted until ${clock.format(this.#mutedUntil)}`;
+    return this.#replyTo ? 'Write a reply…' : 'Say something…';
   }
 
   async #submit() {
     const message = this.#text.value.trim();
     const length = [...message].length;
-    if (this.#sending || this.#ended || length === 0) return;
+    if (this.#sending || this.#closed || this.#pause.seconds > 0 || length === 0) return;
     if (length > LONGEST) return this.say(`${length - LONGEST} characters too many: ${LONGEST} fit in a comment.`);
     const token = await this.#on.token();
     if (!token) return;
-    if (this.#attempt.message !== message) this.#attempt = { message, key: randomKey() };
+    const parentId = this.#replyTo?.id ?? '';
+    const same = this.#attempt.message === message && this.#attempt.parentId === parentId;
+    if (!same) this.#attempt = { message, parentId, key: randomKey() };
     this.#busy(true);
     try {
-      const comment = await this.#post(message, token);
-      this.#attempt = { message: '', key: '' };
+      const { key } = this.#attempt;
+      const onRetry = (problem) => this.say(`${explain(problem)} Trying again…`, 'wait');
+      const comment = await this.#room.post(message, { parentId, key, onRetry });
+      this.#attempt = { message: '', parentId: '', key: '' };
       this.#text.value = '';
-      this.say('');
+      this.say(comment.held ? 'A moderator will look at your comment first.' : '', 'wait');
+      if (this.#slow) this.#pause.start(this.#slow);
       this.#busy(false);
       this.#on.posted(comment);
     } catch (error) {
@@ -92,25 +156,12 @@ export class Composer {
     }
   }
 
-  // Tries again, with the same key, what failed for no fault of the comment:
-  // if an earlier try got through, its comment is answered.
-  async #post(message, token) {
-    for (let left = TRIES; ; left--) {
-      try {
-        return await call(this.path, { method: 'POST', body: { message }, token, key: this.#attempt.key });
-      } catch (error) {
-        if (left === 1 || !(error instanceof Problem) || ![0, 502, 503, 504].includes(error.status)) throw error;
-        const seconds = Math.min(10, Math.max(error.retryAfterSeconds, TRIES - left + 0.5));
-        this.say(`${explain(error)} Trying again…`, 'wait');
-        await new Promise((done) => setTimeout(done, seconds * 1000));
-      }
-    }
-  }
-
   #failed(error) {
     if (!(error instanceof Problem)) throw error;
     const kept = [0, 503].includes(error.status) ? ' Your comment is still here: post it again in a moment.' : '';
     this.say(explain(error) + kept);
+    if (error.kind === 'slow-mode') this.#pause.start(error.retryAfterSeconds);
+    if (error.kind === 'muted') this.#on.muted();
     if (error.status === 401) this.#on.signedOut();
     if (error.status === 409) this.#on.ended();
   }
@@ -121,4 +172,9 @@ export class Composer {
     this.#form.classList.toggle('sending', yes);
     this.#refresh();
   }
+}
+
+export function lasting(seconds) {
+  if (seconds % 3600 === 0) return `${seconds / 3600} h`;
+  return seconds % 60 === 0 ? `${seconds / 60} min` : `${seconds} s`;
 }

@@ -3,15 +3,13 @@
 //
 // Invariant: between the oldest and the newest comment in `comments` nothing is
 // missing, except while a gap that the server told of is being filled.
+//
+// Own comments that wait for a moderator come with the pages that they belong to.
 
-import { call } from './api.js';
-import { compareIds } from './ids.js';
+import { compareIds } from './barrage/ids.js';
 
 const FIRST_PAGE = 50;
 const PAGE = 100;
-
-// A gap of more pages than this is not filled; see fill.
-const GAP_PAGES = 30;
 
 // Beyond this number the oldest are forgotten. Scrolling back fetches them
 // again, from the cursor of a waymark that is noted every so many comments.
@@ -19,18 +17,17 @@ const KEPT = 3000;
 const WAYMARK_EVERY = 1000;
 
 export class History {
-  #path;
-  #token;
+  #room;
   #comments;
+  #isOwn;
   #cursor = null; // of the page before the oldest comment; null: there is none
   #waymarks = []; // { id, cursor }, oldest first
   #sinceWaymark = 0;
 
-  // token is empty where reading is anonymous.
-  constructor(path, token, comments) {
-    this.#path = path;
-    this.#token = token;
+  constructor(room, comments, isOwn) {
+    this.#room = room;
     this.#comments = comments;
+    this.#isOwn = isOwn;
   }
 
   get hasOlder() {
@@ -39,11 +36,11 @@ export class History {
 
   // Fetches the newest page in place of what there is, but for what came since.
   async loadNewest() {
-    const page = await this.page({ pageSize: FIRST_PAGE });
+    const page = await this.#room.page({ pageSize: FIRST_PAGE });
     const newest = page.comments[0]?.id ?? '';
     const since = this.#comments.items.filter((c) => compareIds(c.id, newest) > 0);
     this.#comments.clear();
-    this.#comments.add([...page.comments, ...since]);
+    this.#comments.add([...page.comments, ...this.#heldOf(page), ...since]);
     this.#cursor = page.nextCursor ?? null;
     this.#waymarks = [];
   }
@@ -51,28 +48,17 @@ export class History {
   async loadOlder() {
     const cursor = this.#cursor;
     if (cursor === null) return;
-    const page = await this.page({ cursor, pageSize: PAGE });
+    const page = await this.#room.page({ cursor, pageSize: PAGE });
     if (cursor !== this.#cursor) return; // trimmed or replaced meanwhile
     this.#cursor = page.nextCursor ?? null;
-    this.#comments.add(page.comments);
-  }
-
-  // Fetches one page of what lies between two ids, oldest first; `pages` have
-  // been fetched before. Answers what was added and where to go on: an id, '' at
-  // the end, or null when the gap is so wide that loadNewest is the better way.
-  async fill(after, before, pages) {
-    if (pages >= GAP_PAGES) return { added: [], next: null };
-    const { comments, nextCursor } = await this.page({ since: after, pageSize: PAGE });
-    const missed = before ? comments.filter((c) => compareIds(c.id, before) < 0) : comments;
-    const more = nextCursor && missed.length === comments.length;
-    return { added: this.#comments.add(missed), next: more ? missed.at(-1).id : '' };
+    this.#comments.add([...page.comments, ...this.#heldOf(page)]);
   }
 
   // Finds comments that are shown and were deleted: those that a fresh newest
   // page lacks, and that are not found one by one either. Answers their ids.
   async findDeleted() {
-    const shown = this.#comments.items.slice(-PAGE);
-    const { comments, nextCursor } = await this.page({ pageSize: PAGE });
+    const shown = this.#comments.items.slice(-PAGE).filter((c) => !c.held);
+    const { comments, nextCursor } = await this.#room.page({ pageSize: PAGE });
     const there = new Set(comments.map((c) => c.id));
     const from = nextCursor ? comments.at(-1).id : '';
     const deleted = [];
@@ -86,7 +72,7 @@ export class History {
   async count() {
     if (++this.#sinceWaymark < WAYMARK_EVERY) return;
     this.#sinceWaymark = 0;
-    const { comments, nextCursor } = await this.page({ pageSize: 1 });
+    const { comments, nextCursor } = await this.#room.page({ pageSize: 1 });
     if (nextCursor) this.#waymarks.push({ id: comments[0].id, cursor: nextCursor });
   }
 
@@ -101,11 +87,11 @@ export class History {
     this.#waymarks.splice(0, at + 1);
   }
 
-  page(query) {
-    return call(this.#path, { query, token: this.#token });
+  #heldOf({ held = [] }) {
+    return held.filter((c) => this.#isOwn(c));
   }
 
   #exists(id) {
-    return call(`${this.#path}/${id}`, { token: this.#token }).then(() => true, (problem) => problem.status !== 404);
+    return this.#room.comment(id).then(() => true, (problem) => problem.status !== 404);
   }
 }

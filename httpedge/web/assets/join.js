@@ -1,7 +1,7 @@
 // The dialog that asks, once, under which name to write. Where the server has
 // no guests it asks for a token instead.
 
-import { explain } from './api.js';
+import { explain } from './explain.js';
 
 export class JoinDialog {
   #dialog;

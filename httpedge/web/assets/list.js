@@ -5,6 +5,7 @@
 // below it. Only rows near the view exist, however long the list is.
 
 import { Row } from './row.js';
+import { bindRowKeys, keepReachable } from './rowkeys.js';
 
 const FOLLOWING_ROWS = 100; // rendered while following
 const MARGIN_ROWS = 100; // rendered above and below the anchor otherwise
@@ -18,6 +19,7 @@ export class List {
   #rows; // the element that holds them
   #comments;
   #on;
+  #act;
   #elements = new Map(); // id → Row, of what is rendered
   #start = 0; // the window's first index in #comments.items
   #complete = true; // the window reached the newest comment when it was rendered
@@ -27,13 +29,16 @@ export class List {
   #timer = 0;
   #frame = 0;
   #kept = null; // { element, top }: the anchor at the last scroll or render
+  #end = 0; // scrollTop where the list was at its end, while following
 
-  // on: { nearTop(), place(unseen, following), isOwn(comment), remove(comment) → promise }
-  constructor(scroller, rows, comments, on) {
+  // on: { nearTop(), place(unseen, following) }; act: what a Row needs
+  constructor(scroller, rows, comments, on, act) {
     this.#scroller = scroller;
     this.#rows = rows;
     this.#comments = comments;
     this.#on = on;
+    this.#act = act;
+    bindRowKeys(rows, () => this.#elements);
     scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#resized()).observe(scroller);
   }
@@ -53,9 +58,18 @@ export class List {
     this.#render();
   }
 
-  // Who is the user has changed.
-  refreshOwn() {
-    for (const row of this.#elements.values()) row.own = this.#on.isOwn(row.comment);
+  // Who the user is, or what they may do, has changed.
+  refreshAll() {
+    for (const row of this.#elements.values()) row.refresh();
+  }
+
+  // What was counted for a comment has changed.
+  recount(id) {
+    const row = this.#elements.get(id);
+    if (!row) return;
+    const height = row.element.offsetHeight;
+    row.recount();
+    if (row.element.offsetHeight !== height) this.#schedule();
   }
 
   #schedule() {
@@ -72,7 +86,7 @@ export class List {
     const wanted = this.#window(anchor);
     this.#reconcile(wanted);
     this.#complete = this.#start + wanted.length === this.#comments.items.length;
-    if (this.following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    if (this.following) this.#toEnd();
     else this.#hold(anchor);
     this.#settle();
   }
@@ -108,11 +122,11 @@ export class List {
       row ??= this.#newRow(comment);
       this.#rows.insertBefore(row.element, next);
     }
+    keepReachable(this.#rows, this.#elements);
   }
 
   #newRow(comment) {
-    const row = new Row(comment, () => this.#on.remove(comment));
-    row.own = this.#on.isOwn(comment);
+    const row = new Row(comment, this.#act);
     this.#elements.set(comment.id, row);
     return row;
   }
@@ -136,7 +150,11 @@ export class List {
 
   #scrolled() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    this.following = this.#complete && scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
+    const atEnd = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM_PX;
+    // A scroll is told a frame late. What has come above or below the list
+    // meanwhile, like a pinned comment, moved its end, and nobody scrolled up.
+    this.following = this.#complete && (atEnd || (this.following && scrollTop >= this.#end));
+    if (this.following) this.#end = scrollTop;
     this.#settle();
     if (!this.following && this.#nearEdge()) this.#schedule();
   }
@@ -147,6 +165,11 @@ export class List {
     if (this.following) this.#unseen = 0;
     this.#on.place(this.#unseen, this.following);
     if (this.#start + this.#rowsAbove() < EDGE_ROWS) this.#on.nearTop();
+  }
+
+  #toEnd() {
+    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#end = this.#scroller.scrollTop;
   }
 
   #nearEdge() {
@@ -162,7 +185,7 @@ export class List {
 
   // The keyboard of a phone opened, or the window was resized.
   #resized() {
-    if (this.following) this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    if (this.following) this.#toEnd();
     else this.#hold(this.#kept);
   }
 }

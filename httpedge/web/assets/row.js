@@ -1,71 +1,118 @@
-// One comment in the list. Its words only ever go in as text.
+// One comment in a list. Its words only ever go in as text.
 
+import { confirming, make, makeButton } from './dom.js';
+import { nameOf, picture, short } from './emoji.js';
 import { tint } from './tint.js';
-import { initial, scribbled } from './words.js';
+import { initial, scribbled, shorten } from './words.js';
 
-const CONFIRM_MS = 4000;
+const EXCERPT = 48; // code points of the comment that a reply answers
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' });
 const dayAndClock = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', hour: 'numeric', minute: '2-digit' });
 const precise = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' });
 
 export class Row {
-  #remove; // the button, once there is one
-  #onRemove;
+  #act;
+  #name;
+  #marks = make('div', 'marks');
+  #tools = make('div', 'tools');
 
-  // onRemove answers a promise that rejects when the comment could not be deleted.
-  constructor(comment, onRemove) {
+  // act: {
+  //   isOwn(comment), mayDelete(comment), mayModerate(), first(comment) → what a reply answers
+  //   remove(comment) → promise, react(comment, type), openThread(comment, from), openMenu(comment, from)
+  // }
+  // In a thread every row is a reply: `threaded` leaves out what says so.
+  constructor(comment, act, { threaded = false } = {}) {
     this.comment = comment;
-    this.#onRemove = onRemove;
-    const name = comment.userName || comment.userId;
+    this.#act = act;
+    this.threaded = threaded;
+    this.#name = comment.userName || comment.userId;
 
     this.element = make('li', 'row');
     this.element.dataset.id = comment.id;
     this.element.dataset.tint = tint(comment.userId);
-    this.element.classList.toggle('clipped', scribbled(name) || scribbled(comment.message));
+    this.element.tabIndex = -1;
+    this.element.classList.toggle('clipped', scribbled(this.#name) || scribbled(comment.message));
+    this.element.classList.toggle('held', comment.held === true);
 
-    const avatar = make('span', 'avatar', initial(name));
+    const avatar = make('span', 'avatar', initial(this.#name));
     avatar.ariaHidden = 'true';
-    this.meta = make('div', 'meta');
-    this.meta.append(make('bdi', 'name', name), timeOf(comment));
+    const meta = make('div', 'meta');
+    meta.append(make('bdi', 'name', this.#name), timeOf(comment));
     const text = make('p', 'text', comment.message);
     text.dir = 'auto';
-    this.element.append(avatar, this.meta, text);
+    this.element.append(avatar, meta);
+    if (comment.held) meta.append(make('span', 'badge', 'Waiting for approval'));
+    if (comment.parentId && !threaded) this.element.append(this.#answered());
+    this.element.append(text, this.#marks, this.#tools);
+    this.refresh();
   }
 
-  // One's own comments are marked, and can be deleted.
-  set own(yes) {
-    this.element.classList.toggle('own', yes);
-    if (yes && !this.#remove) this.meta.append((this.#remove = this.#removeButton()));
-    if (!yes) this.#remove = this.#remove?.remove();
+  // Makes what can be pressed reachable by the Tab key, or not: only one row's is.
+  set reachable(yes) {
+    this.element.tabIndex = yes ? 0 : -1;
+    for (const button of this.element.querySelectorAll('button')) button.tabIndex = yes ? 0 : -1;
   }
 
-  // The first press asks, the second deletes.
-  #removeButton() {
-    const button = make('button', 'remove', 'Delete');
-    button.type = 'button';
-    let timer = 0;
-    const ask = (asking) => {
-      clearTimeout(timer);
-      button.classList.toggle('asking', asking);
-      button.textContent = asking ? 'Really delete?' : 'Delete';
-      if (asking) timer = setTimeout(ask, CONFIRM_MS, false);
-    };
-    button.addEventListener('click', async () => {
-      if (!button.classList.contains('asking')) return ask(true);
-      ask(false);
-      button.disabled = true;
-      await this.#onRemove().catch(() => (button.disabled = false));
-    });
+  // Shows what the user may do, and what was counted.
+  refresh() {
+    this.element.classList.toggle('own', this.#act.isOwn(this.comment));
+    this.#tools.replaceChildren(...(this.comment.held ? [] : this.#buttons()));
+    this.recount();
+  }
+
+  recount() {
+    const { reactions = {}, replyCount = 0 } = this.comment;
+    const marks = Object.entries(reactions).filter(([, n]) => n > 0).map(([type, n]) => this.#reactionMark(type, n));
+    if (replyCount > 0 && !this.threaded) {
+      const words = `${short.format(replyCount)} ${replyCount === 1 ? 'reply' : 'replies'}`;
+      marks.push(makeButton('mark replies', words, '', (event) => this.#act.openThread(this.comment, event.currentTarget)));
+    }
+    this.#marks.replaceChildren(...marks);
+    this.#marks.hidden = !marks.length;
+    this.reachable = this.element.tabIndex === 0;
+  }
+
+  #reactionMark(type, n) {
+    const label = `${nameOf(type)}: ${n}. Add yours`;
+    const button = makeButton('mark', '', label, () => this.#act.react(this.comment, type).catch(() => {}));
+    button.append(make('span', 'face', picture(type)), ` ${short.format(n)}`);
     return button;
   }
-}
 
-function make(tag, className, text = '') {
-  const element = document.createElement(tag);
-  element.className = className;
-  element.textContent = text;
-  return element;
+  #buttons() {
+    const { comment } = this;
+    const of = ` the comment of ${this.#name}`;
+    const like = () => this.#act.react(comment, 'like').catch(() => {}); // said where it failed
+    const buttons = [makeButton('tool like', picture('like'), `Like${of}`, like)];
+    if (!this.threaded) {
+      const reply = makeButton('tool reply', '↩', `Reply to${of}`, (event) => this.#act.openThread(comment, event.currentTarget));
+      reply.append(make('span', 'tool-word', 'Reply'));
+      buttons.push(reply);
+    }
+    if (this.#act.mayDelete(comment)) {
+      const remove = makeButton('tool remove', '', '', () => {});
+      confirming(remove, () => ['Delete', 'Really delete?'], () => this.#act.remove(comment));
+      buttons.push(remove);
+    }
+    if (this.#act.mayModerate()) {
+      const more = makeButton('tool more', '⋯', `More for${of}`, (event) => this.#act.openMenu(comment, event.currentTarget));
+      more.ariaHasPopup = 'menu';
+      buttons.push(more);
+    }
+    return buttons;
+  }
+
+  // What this comment answers, as a way to its thread.
+  #answered() {
+    const first = this.#act.first(this.comment);
+    const words = first ? `${first.userName || first.userId}: ${first.message}` : 'in a thread';
+    const button = makeButton('answers', `↪ ${shorten(words, EXCERPT)}`, '', (event) => {
+      this.#act.openThread(this.comment, event.currentTarget);
+    });
+    button.dir = 'auto';
+    return button;
+  }
 }
 
 function timeOf({ createdAt }) {

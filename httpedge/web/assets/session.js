@@ -1,11 +1,14 @@
 // Who the visitor is: a token with a user id and a name, kept in localStorage.
 
-import { call } from './api.js';
-
 const KEY = 'barrage.session';
 
 export class Session {
   #kept = read();
+  #barrage;
+
+  constructor(barrage) {
+    this.#barrage = barrage;
+  }
 
   get token() {
     return this.#kept?.token ?? '';
@@ -19,9 +22,14 @@ export class Session {
     return this.#kept?.name ?? '';
   }
 
+  // What the token says; the server is asked what is true.
+  get role() {
+    return claimsOf(this.token).role ?? 'viewer';
+  }
+
   // Throws a Problem; with status 404 this server has no guests.
   async joinAsGuest(name) {
-    const { token, userId } = await call('guest', { method: 'POST', body: { name } });
+    const { token, userId } = await this.#barrage.guest(name);
     this.#keep({ token, userId, name });
   }
 
@@ -30,11 +38,12 @@ export class Session {
     this.#keep({ token, userId: claims.sub ?? '', name: claims.name ?? claims.sub ?? '' });
   }
 
-  // An opaque token does not say whose it is; the first comment posted with it does.
+  // An opaque token does not say whose it is; the first comment posted with it
+  // does. Answers whether that was news.
   learn({ userId, userName }) {
-    if (this.#kept && (!this.#kept.userId || !this.#kept.name)) {
-      this.#keep({ ...this.#kept, userId, name: userName || userId });
-    }
+    if (!this.#kept || (this.#kept.userId && this.#kept.name)) return false;
+    this.#keep({ ...this.#kept, userId, name: userName || userId });
+    return true;
   }
 
   leave() {
