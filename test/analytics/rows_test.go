@@ -101,6 +101,9 @@ func tables(t *testing.T) []table {
 	events.rows = append(events.rows,
 		fmt.Sprintf(`('show-1', %d, 'mute', %d, 'mod', 'cy', 0, '{"seconds":600}')`, ms(t, "2026-03-01 20:03:10.000"), id(101)),
 		fmt.Sprintf(`('show-1', %d, 'pin', %d, 'host', '', %d, '')`, ms(t, "2026-03-01 20:04:00.000"), id(102), id(2)),
+		fmt.Sprintf(`('show-1', %d, 'approve', %d, 'mo2', 'cy', 0, '')`, ms(t, "2026-03-01 20:04:01.000"), id(103)),
+		fmt.Sprintf(`('show-1', %d, 'approve', %d, 'mo2', 'bo', 0, '')`, ms(t, "2026-03-01 20:04:02.000"), id(104)),
+		fmt.Sprintf(`('show-1', %d, 'reject', %d, 'mo2', 'cy', 0, '')`, ms(t, "2026-03-01 20:04:02.000"), id(105)),
 	)
 	reaction := func(n, comment uint64, kind string, count int, at string) string {
 		return fmt.Sprintf("('show-1', %d, %d, '%s', %d, %d)", id(n), comment, kind, count, ms(t, at))
