@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launch, visit } from '../lib/browser.js';
-import { crowd, history, seed } from '../lib/people.js';
+import { crowd, Guest, history, seed } from '../lib/people.js';
 import { Server } from '../lib/server.js';
 
 const SEEDED = 300;
@@ -95,6 +95,33 @@ test('the list follows the newest comment while it is at the bottom', async () =
     await page.waitForFunction((m) => [...document.querySelectorAll('.row .text')].at(-1).textContent.startsWith(m), `following ${i}.3`);
     assert.ok(await atBottom(page));
   }
+});
+
+// A browser tells of a scroll a frame late: here at the moment when the pinned
+// comment has taken its place, and before the list could make up for it.
+test('what takes room above the list leaves it at its end', async () => {
+  const admin = await Guest.appoint(server, 'Ada', 'admin');
+  const page = await visit(browser, server.base, 'long');
+  await page.evaluate(() => {
+    const scroller = document.querySelector('#scroller');
+    const late = () => scroller.dispatchEvent(new Event('scroll'));
+    new MutationObserver(late).observe(document.querySelector('#pinned'), { attributes: true });
+  });
+  const { comments } = await admin.call('GET', 'comments/long?pageSize=1');
+  await admin.call('PUT', 'videos/long', { pinnedCommentId: comments[0].id });
+  await page.waitForSelector('#pinned', { state: 'visible' });
+  await page.waitForFunction(() => {
+    const s = document.querySelector('#scroller');
+    return s.scrollHeight - s.scrollTop - s.clientHeight < 2;
+  });
+  assert.ok(await page.isHidden('#newest'));
+
+  await page.hover('#scroller');
+  await page.mouse.wheel(0, -300);
+  await page.waitForSelector('#newest', { state: 'visible' });
+  await admin.call('PUT', 'videos/long', { pinnedCommentId: null });
+  await page.waitForSelector('#pinned', { state: 'hidden' });
+  assert.ok(!(await atBottom(page)), 'who has scrolled up stays there');
 });
 
 // The first row in view, where it stands, and the first row there is.

@@ -1,8 +1,8 @@
 // Two people in one room.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { endsWith, launch, median, say, seenAt, visit } from '../lib/browser.js';
+import { after, afterEach, before, test } from 'node:test';
+import { closePages, endsWith, launch, median, say, seenAt, visit } from '../lib/browser.js';
 import { Guest } from '../lib/people.js';
 import { Server } from '../lib/server.js';
 
@@ -17,6 +17,8 @@ before(async () => {
   server = await Server.start();
   browser = await launch();
 });
+
+afterEach(() => closePages(browser));
 
 after(async () => {
   await browser?.close();
@@ -71,7 +73,8 @@ test('a name is asked for once, and a comment is posted with the keyboard alone'
     await page.keyboard.press('Tab');
     stops.push(await focused());
   }
-  assert.deepEqual(stops.filter(Boolean), ['room-name', 'stage-toggle', 'opacity', 'speed', 'scroller', 'message']);
+  const named = stops.filter(Boolean);
+  assert.deepEqual(named, ['room-name', 'lobby-open', 'stage-toggle', 'opacity', 'speed', 'scroller', 'message']);
 
   await page.keyboard.type('One line');
   await page.keyboard.press('Shift+Enter');

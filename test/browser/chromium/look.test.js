@@ -5,8 +5,8 @@ import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { after, before, test } from 'node:test';
-import { launch, seenAt, visit } from '../lib/browser.js';
+import { after, afterEach, before, test } from 'node:test';
+import { closePages, launch, seenAt, visit } from '../lib/browser.js';
 import { Guest, seed } from '../lib/people.js';
 import { Server } from '../lib/server.js';
 
@@ -47,6 +47,8 @@ before(async () => {
   folder = process.env.BROWSER_OUT ?? (await mkdtemp(path.join(os.tmpdir(), 'barrage-look-')));
   await mkdir(folder, { recursive: true });
 });
+
+afterEach(() => closePages(browser));
 
 after(async () => {
   await browser?.close();

@@ -1,8 +1,8 @@
 // Comments are words: never markup, never lost, never twice.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { endsWith, launch, rows, say, seenAt, visit } from '../lib/browser.js';
+import { after, afterEach, before, test } from 'node:test';
+import { closePages, endsWith, launch, rows, say, seenAt, visit } from '../lib/browser.js';
 import { Guest, history } from '../lib/people.js';
 import { Server } from '../lib/server.js';
 
@@ -17,6 +17,8 @@ before(async () => {
   server = await Server.start();
   browser = await launch();
 });
+
+afterEach(() => closePages(browser));
 
 after(async () => {
   await browser?.close();

@@ -19,8 +19,9 @@ export async function launch() {
 }
 
 // Opens a room in a browser context of its own: another visitor. `as` is a
-// Guest whose session is already in the browser, or nobody.
-export async function visit(browser, base, video, { as, live = true, ...context } = {}) {
+// Guest whose session is already in the browser, or nobody; prepare(page) is
+// called before it is loaded.
+export async function visit(browser, base, video, { as, live = true, prepare, ...context } = {}) {
   const page = await (await browser.newContext({ viewport: { width: 1200, height: 760 }, ...context })).newPage();
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error)));
@@ -33,9 +34,15 @@ export async function visit(browser, base, video, { as, live = true, ...context 
     await page.addInitScript((kept) => localStorage.setItem('barrage.session', kept), JSON.stringify({ token, userId, name }));
   }
   await page.addInitScript(watch);
+  await prepare?.(page);
   await page.goto(`${base}/?video=${video}`);
   if (live) await isLive(page);
   return page;
+}
+
+// Closes what a test has opened, so that its pages do not slow the next one.
+export function closePages(browser) {
+  return Promise.all(browser.contexts().map((context) => context.close()));
 }
 
 export function isLive(page) {

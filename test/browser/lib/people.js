@@ -1,7 +1,7 @@
-// Guests who post and read over plain HTTP.
+// Guests, moderators and admins, who post and read over plain HTTP.
 
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { createHmac, randomUUID } from 'node:crypto';
 
 export class Guest {
   #base;
@@ -19,28 +19,47 @@ export class Guest {
     return guest;
   }
 
-  // Answers the comment.
-  async post(video, message) {
-    const response = await fetch(`${this.#base}/comments/${video}`, {
-      method: 'POST',
-      headers: {
-        Authorization: `Bearer ${this.token}`,
-        'Content-Type': 'application/json',
-        'Idempotency-Key': randomUUID(),
-      },
-      body: JSON.stringify({ message }),
-    });
-    assert.equal(response.status, 201, `POST /comments/${video}: ${await response.clone().text()}`);
-    return response.json();
+  // Somebody whom the site that signs the tokens has given a role.
+  static async appoint(server, name, role) {
+    const guest = new Guest();
+    const userId = `${role}-${randomUUID()}`;
+    const claims = { sub: userId, name, role, exp: Math.floor(Date.now() / 1000) + 3600 };
+    Object.assign(guest, { token: sign(claims, await server.secret()), userId, name });
+    guest.#base = server.base;
+    return guest;
   }
 
-  async remove(video, id) {
-    const response = await fetch(`${this.#base}/comments/${video}/${id}`, {
-      method: 'DELETE',
-      headers: { Authorization: `Bearer ${this.token}` },
-    });
-    assert.equal(response.status, 204, `DELETE: ${await response.text()}`);
+  // Answers the comment.
+  post(video, message, parentId) {
+    return this.call('POST', `comments/${video}`, { message, parentId }, 201);
   }
+
+  remove(video, id) {
+    return this.call('DELETE', `comments/${video}/${id}`, undefined, 204);
+  }
+
+  // Answers the parsed body, if the status is the one that is expected.
+  async call(method, path, body, expected = 200) {
+    const response = await fetch(`${this.#base}/${path}`, {
+      method,
+      headers: {
+        Authorization: `Bearer ${this.token}`,
+        ...(body && { 'Content-Type': 'application/json' }),
+        ...(method === 'POST' && { 'Idempotency-Key': randomUUID() }),
+      },
+      body: body && JSON.stringify(body),
+    });
+    const text = await response.text();
+    assert.equal(response.status, expected, `${method} /${path}: ${text}`);
+    return text ? JSON.parse(text) : null;
+  }
+}
+
+// A JSON Web Token, HS256.
+function sign(claims, secret) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part(claims)}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
 }
 
 // Several guests: each stays below the limit of a single user's posts.

@@ -3,7 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -26,13 +26,14 @@ export class Server {
   #process = null;
   #log = '';
 
-  static async start() {
+  // settings: more of the configuration file (YAML).
+  static async start(settings = '') {
     if (!existsSync(BINARY)) throw new Error(`no program at ${BINARY}: build it, or set BARRAGE_BIN`);
     const server = new Server();
     server.#folder = await mkdtemp(path.join(os.tmpdir(), 'barrage-browser-'));
     server.port = await freePort();
     server.base = `http://127.0.0.1:${server.port}`;
-    await writeFile(path.join(server.#folder, 'config.yaml'), CONFIG);
+    await writeFile(path.join(server.#folder, 'config.yaml'), CONFIG + settings);
     await server.resume();
     return server;
   }
@@ -52,6 +53,11 @@ export class Server {
       await this.stop();
       throw new Error(`the program ${gone === null ? 'is not ready' : `ended (${gone})`}:\n${this.#log}`);
     }
+  }
+
+  // The key that tokens are signed with.
+  async secret() {
+    return (await readFile(path.join(this.#folder, 'data', 'jwt-secret'), 'utf8')).trim();
   }
 
   // kill -9, and wait until the process is gone.

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Comments } from '../../../httpedge/web/assets/comments.js';
-import { compareIds, newer } from '../../../httpedge/web/assets/ids.js';
+import { compareIds, newer } from '../../../httpedge/web/assets/barrage/ids.js';
 
 const ids = (comments) => comments.items.map((c) => c.id);
 const make = (...all) => all.map((id) => ({ id }));

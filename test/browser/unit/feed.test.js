@@ -6,7 +6,6 @@ import { beforeEach, test } from 'node:test';
 const BASE = 'http://room.test/';
 
 // What the page's modules expect of a browser.
-globalThis.document = { baseURI: BASE };
 globalThis.fetch = async (target) => answer(new URL(target));
 globalThis.EventSource = class {
   static CLOSED = 2;
@@ -23,19 +22,21 @@ globalThis.EventSource = class {
   }
   close() {}
 };
-const { Room } = await import('../../../httpedge/web/assets/client.js');
+const { Barrage } = await import('../../../httpedge/web/assets/barrage.js');
+const { Feed } = await import('../../../httpedge/web/assets/feed.js');
 const { Comments } = await import('../../../httpedge/web/assets/comments.js');
 
 let posted; // every comment the server has, oldest first
 let stream; // the EventSource that was opened last
 let requests;
 let comments;
-let room;
+let feed;
 
 beforeEach(async () => {
   posted = [];
   requests = [];
   comments = new Comments();
+  stream = null;
 });
 
 test('the stream is opened after the newest comment of the first page', async () => {
@@ -83,7 +84,7 @@ test('memory stays bounded while new comments are followed, and nothing is lost 
     if (i % 100 === 0) await settle();
   }
   assert.ok(most < 4500, `${most} comments kept`);
-  room.follows = false;
+  feed.follows = false;
   await scrollBack();
   assert.deepEqual(known(), ids(0, 12_200));
 });
@@ -91,11 +92,11 @@ test('memory stays bounded while new comments are followed, and nothing is lost 
 test('memory stays bounded while old comments are read; then the newest are fetched', async () => {
   post(100);
   await enter();
-  room.follows = false;
+  feed.follows = false;
   for (let i = 0; i < 25_000; i++) live();
   assert.equal(comments.items.length, 20_000);
   assert.equal(comments.oldestId, posted[50].id, 'what is read stays');
-  room.follows = true;
+  feed.follows = true;
   await until(() => comments.newestId === posted.at(-1).id);
   live();
   assert.deepEqual(known(), ids(25_050, 25_101));
@@ -112,25 +113,55 @@ test('what the stream says beyond the contract is passed over', async () => {
   assert.deepEqual(known(), ids(0, 4));
 });
 
+test('reactions and replies are counted where their comment is, and what is deleted is uncounted', async () => {
+  post(3);
+  await enter();
+  const [first, second] = posted;
+  stream.tell('reactions', { reactions: { like: 9 }, comments: { [second.id]: { like: 2 }, 77: { like: 1 } } });
+  assert.deepEqual(comments.get(second.id).reactions, { like: 2 });
+  live({ parentId: first.id });
+  live({ parentId: first.id });
+  assert.equal(comments.get(first.id).replyCount, 2);
+  stream.tell('delete', { id: posted.at(-1).id });
+  assert.equal(comments.get(first.id).replyCount, 1);
+});
+
+test('one’s own held comment is in the list until it is decided, and is no point to resume from', async () => {
+  post(2);
+  await enter();
+  const held = { id: String(BigInt(posted[1].id) + 5n), userId: 'me', message: 'm', held: true };
+  stream.tell('held', { comment: held });
+  stream.tell('held', { comment: { ...held, id: String(BigInt(held.id) + 1n), userId: 'other' } });
+  assert.deepEqual(known(), [...ids(0, 2), held.id]);
+  assert.equal(comments.newestId, posted[1].id);
+  stream.tell('held', { id: held.id, resolved: 'rejected' });
+  assert.deepEqual(known(), ids(0, 2));
+});
+
 async function enter() {
   const nothing = () => {};
-  const on = { changed: nothing, live: nothing, removed: nothing, reset: nothing, state: nothing, viewers: nothing, ended: nothing };
-  room = new Room('r', '', comments, on);
-  await room.open();
+  const on = Object.fromEntries(
+    ['changed', 'live', 'updated', 'removed', 'reset', 'state', 'viewers', 'ended', 'video', 'told'].map((name) => [name, nothing]),
+  );
+  feed = new Feed(new Barrage({ base: BASE }).room('r'), comments, (c) => c.userId === 'me', on);
+  await feed.open();
+  await until(() => stream);
 }
 
-function post(count) {
-  for (let i = 0; i < count; i++) posted.push({ id: String(9_000_000_000_000_000_000n + BigInt(posted.length)), message: 'm' });
+function post(count, more) {
+  for (let i = 0; i < count; i++) {
+    posted.push({ id: String(9_000_000_000_000_000_000n + BigInt(10 * posted.length)), message: 'm', ...more });
+  }
 }
 
 // A comment that is posted and told.
-function live() {
-  post(1);
+function live(more) {
+  post(1, more);
   stream.onmessage({ data: JSON.stringify(posted.at(-1)) });
 }
 
 async function scrollBack() {
-  while (room.hasOlder) await room.loadOlder();
+  while (feed.hasOlder) await feed.loadOlder();
 }
 
 const known = () => comments.items.map((c) => c.id);
