@@ -10,8 +10,10 @@ TOOLS := $(CACHE)/tools-$(shell cksum < tools/go.mod | cut -d' ' -f1)
 # Tests may start servers, and mount file systems where they run as root.
 export BARRAGE_SERVERS ?= 1
 TESTFLAGS ?=
+# Those first that take minutes of waiting, so that the others run beside them.
+PACKAGES := ./test/e2e ./cluster/membership ./test/balancer ./test/chaos ./...
 
-.PHONY: help build run test vet test-go test-browser race lint fmt vuln fuzz bench soak proto clean
+.PHONY: help build run cluster test vet test-go test-browser race lint fmt vuln fuzz bench soak chaos proto clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,19 +24,22 @@ build: ## build bin/barrage
 run: build ## serve on http://127.0.0.1:8080 with configs/laptop.yaml
 	env -u BARRAGE_SERVERS bin/barrage serve --config configs/laptop.yaml
 
+cluster: build ## Consul, ClickHouse, three nodes and nginx on this machine; Ctrl-C stops them
+	BARRAGE_BIN=bin/barrage tools/scripts/cluster
+
 test: vet test-go test-browser ## vet and all tests: Go, Chromium, Firefox, Node clients
 
 vet: ## go vet
 	go vet ./...
 
 test-go: ## Go tests; TESTFLAGS are those of go test
-	tools/scripts/go-tests $(TESTFLAGS) ./...
+	tools/scripts/go-tests $(TESTFLAGS) $(PACKAGES)
 
 test-browser: build ## browsers and Node clients against bin/barrage
 	tools/scripts/browser-tests
 
 race: ## Go tests under the race detector, the shorter form
-	tools/scripts/go-tests -race -short $(TESTFLAGS) ./...
+	tools/scripts/go-tests -race -short $(TESTFLAGS) $(PACKAGES)
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint with .golangci.yml
 	$(TOOLS)/golangci-lint run ./...
@@ -45,15 +50,20 @@ fmt: $(TOOLS)/gofumpt ## format the Go files
 vuln: $(TOOLS)/govulncheck ## known vulnerabilities in what is called
 	$(TOOLS)/govulncheck ./...
 
-fuzz: ## every fuzz target for FUZZTIME=20s
+fuzz: ## every fuzz target for FUZZTIME=20s; 10m is the long run; FUZZJOBS=4 at a time
 	tools/scripts/fuzz
 
 bench: ## Go benchmarks; `bin/barrage bench --help` measures a whole node
 	go test -run '^$$' -bench . -benchmem ./...
 
-soak: ## outage, backlog and deep history with ClickHouse, half an hour; SOAK_SCALE=0.1: a tenth
+soak: ## outage, backlog, deep history with ClickHouse, an attack; half an hour; SOAK_SCALE=0.1: a tenth
 	tools/scripts/install-packages clickhouse-server=clickhouse-server wrk=wrk
 	go test -tags soak -timeout 90m -count=1 -v $(TESTFLAGS) ./test/soak
+
+chaos: ## three nodes under faults at random, 20 minutes; CHAOS_MINUTES, CHAOS_SEED, CHAOS_KEEP=folder
+	tools/scripts/install-packages clickhouse-server=clickhouse-server ip=iproute2 nft=nftables
+	BARRAGE_CONSUL="$${BARRAGE_CONSUL:-$$(tools/scripts/consul)}" \
+		go test -tags chaos -timeout 180m -count=1 -v $(TESTFLAGS) ./test/chaos/...
 
 proto: $(TOOLS)/protoc-gen-go ## generate *.pb.go anew
 	tools/scripts/install-packages protoc=protobuf-compiler
