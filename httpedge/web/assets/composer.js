@@ -29,6 +29,7 @@ export class Composer {
   #replyTo = null;
   #attempt = { message: '', parentId: '', key: '' }; // the last one tried, and its Idempotency-Key
   #pause; // until the next comment may be posted
+  #noted = ''; // id of the held comment that the note is about
   #unmute = 0;
 
   // on: { token() → promise of one, or of '' if the user would not; signedOut();
@@ -91,6 +92,13 @@ export class Composer {
   say(text, kind = 'error') {
     this.#note.textContent = text;
     this.#note.dataset.kind = kind;
+    this.#noted = '';
+  }
+
+  // A moderator has decided about a held comment of this user's.
+  decided(id, resolved) {
+    if (resolved === 'rejected') this.say('A moderator did not let your comment through.');
+    else if (id === this.#noted) this.say('');
   }
 
   focus() {
@@ -147,6 +155,7 @@ export class Composer {
       this.#attempt = { message: '', parentId: '', key: '' };
       this.#text.value = '';
       this.say(comment.held ? 'A moderator will look at your comment first.' : '', 'wait');
+      if (comment.held) this.#noted = comment.id;
       if (this.#slow) this.#pause.start(this.#slow);
       this.#busy(false);
       this.#on.posted(comment);

@@ -167,7 +167,7 @@ function told(name, data) {
 function decided({ id, resolved }) {
   queue.remove(id);
   thread.remove(id);
-  if (!act.mayModerate() && resolved === 'rejected') composer.say('A moderator did not let your comment through.');
+  if (!act.mayModerate()) composer.decided(id, resolved);
 }
 
 async function refused(problem) {

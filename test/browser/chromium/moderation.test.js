@@ -177,6 +177,25 @@ test('a held comment waits: its author sees that, nobody else sees it, a moderat
   assert.deepEqual([...annsPage.problems, ...bobsPage.problems, ...mosPage.problems, ...adasPage.problems], []);
 });
 
+test('the note about a held comment goes when it is approved', async () => {
+  const annsPage = await visit(browser, server.base, 'approved', { as: ann });
+  const mosPage = await visit(browser, server.base, 'approved', { as: moderator });
+  const note = (text) => annsPage.waitForFunction((want) => document.querySelector('#composer-note').textContent === want, text);
+  for (const words of ['see http://one.example', 'see http://two.example']) {
+    await say(annsPage, words);
+    await seenAt(annsPage, 'list', words);
+  }
+  await note('A moderator will look at your comment first.');
+  await mosPage.waitForFunction(() => document.querySelector('.open-queue .badge').textContent === '2');
+  await mosPage.click('.open-queue');
+  await mosPage.locator('#queue .approve').first().click();
+  await endsWith(mosPage, 'see http://one.example');
+  await annsPage.waitForFunction(() => document.querySelectorAll('.row.held').length === 1);
+  assert.equal(await annsPage.textContent('#composer-note'), 'A moderator will look at your comment first.');
+  await mosPage.locator('#queue .approve').first().click();
+  await note('');
+});
+
 test('the menu is used with the keyboard, and gives the focus back', async () => {
   await ann.post('menu', 'hello');
   const page = await visit(browser, server.base, 'menu', { as: admin });
