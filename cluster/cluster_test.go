@@ -167,7 +167,12 @@ func (n *testNode) View() *membership.View       { return n.view.Load() }
 func (n *testNode) Fresh() bool                  { return true }
 func (n *testNode) Sure() bool                   { return !n.unsure.Load() }
 func (n *testNode) Heard(*membership.View, bool) {}
-func (n *testNode) Leave(context.Context) error  { return nil }
+
+// Leave has all nodes see, one after the other, that this one has left.
+func (n *testNode) Leave(context.Context) error {
+	n.cluster.members(slices.DeleteFunc(slices.Clone(n.cluster.nodes), func(other *testNode) bool { return other == n })...)
+	return nil
+}
 
 func (n *testNode) Self() membership.Member {
 	return membership.Member{ID: n.name(), Node: n.name(), Name: n.name(), Number: n.number, Address: n.address, Weight: 1}
@@ -348,6 +353,27 @@ func TestALiveVideoMovesToWhoOwnsItNow(t *testing.T) {
 	c.expectHistory(id, "a b c d")
 	if v := c.nodes[0].video(id); v.Owner == third.name() || v.Comments != 4 {
 		t.Errorf("%v", v)
+	}
+}
+
+// Nobody watches most rooms, and nobody posts there: they are handed over all
+// the same, and at once.
+func TestWhoLeavesHandsQuietRoomsOver(t *testing.T) {
+	c := newTestCluster(t, 3)
+	leaver := c.nodes[0]
+	const rooms = 3 * maxOffers
+	for i := 0; leaver.member.lookup.count() < rooms; i++ {
+		if id := fmt.Sprintf("quiet-%d", i); leaver.member.Owners().Owner(id) == leaver.address {
+			leaver.mustPost(id, "hello")
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := leaver.member.Leave(ctx); err != nil {
+		t.Error(err)
+	}
+	if n := c.nodes[1].member.lookup.count() + c.nodes[2].member.lookup.count(); n != rooms {
+		t.Errorf("%d of %d rooms are elsewhere", n, rooms)
 	}
 }
 

@@ -64,11 +64,15 @@ func (m *Member) joined(old, view *membership.View) (addresses []string) {
 }
 
 // offer has the owner of a live video take it over from this node. It ends
-// when it has, or when the owner is another again.
+// when it has, or when there are other members: then it is offered anew.
 func (m *Member) offer(id string, pid *actor.PID, view *membership.View) {
-	for pause := firstPause; m.lookup.local(id) == pid && m.View() == view && m.ctx.Err() == nil; pause = min(2*pause, longestPause) {
-		owner, _ := view.Owner(id)
-		offer := &wire.Activate{LiveVideoId: id, View: view.Revision, Offered: true, From: m.system.Address()}
+	for pause := firstPause; m.lookup.local(id) == pid && m.ctx.Err() == nil; pause = min(2*pause, longestPause) {
+		now := m.View() // of a later revision, perhaps
+		if !same(now, view) {
+			return
+		}
+		owner, _ := now.Owner(id)
+		offer := &wire.Activate{LiveVideoId: id, View: now.Revision, Offered: true, From: m.system.Address()}
 		if answer, err := m.ask(m.ctx, owner.Address, offer, tryTimeout); err == nil && faultOf(answer).GetCode() == wire.Code_OK {
 			pause = tryTimeout // it claims it
 		}
