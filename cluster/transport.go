@@ -176,24 +176,47 @@ func fileSecurity(files Files) (security, error) {
 			}, nil
 		},
 	}
-	client := &tls.Config{
-		MinVersion:           tls.VersionTLS13,
-		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own() },
-		// The authority may be replaced, too: so it is checked below.
-		InsecureSkipVerify: true, //nolint:gosec // see VerifyConnection
-		VerifyConnection: func(state tls.ConnectionState) error {
-			m, err := material(provider)
-			if err != nil {
-				return err
-			}
-			return verify(state, m.Roots)
-		},
+	client := func(host string) *tls.Config {
+		return &tls.Config{
+			MinVersion:           tls.VersionTLS13,
+			GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return own() },
+			// The authority may be replaced, too: so it is checked below.
+			InsecureSkipVerify: true, //nolint:gosec // see VerifyConnection
+			VerifyConnection: func(state tls.ConnectionState) error {
+				m, err := material(provider)
+				if err != nil {
+					return err
+				}
+				return verify(state, host, m.Roots)
+			},
+		}
 	}
-	return security{credentials.NewTLS(server), credentials.NewTLS(client), provider.Close}, nil
+	return security{credentials.NewTLS(server), hostCredentials{credentials.NewTLS(client("")), client}, provider.Close}, nil
 }
 
-func verify(state tls.ConnectionState, roots *x509.CertPool) error {
-	options := x509.VerifyOptions{Roots: roots, DNSName: state.ServerName, Intermediates: x509.NewCertPool()}
+// hostCredentials are those of a client that says to which host it speaks: of
+// one that is an IP address a tls.ConnectionState knows nothing.
+type hostCredentials struct {
+	credentials.TransportCredentials
+	config func(host string) *tls.Config
+}
+
+// ClientHandshake implements credentials.TransportCredentials.
+func (h hostCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	host, _, err := net.SplitHostPort(authority)
+	if err != nil {
+		host = authority
+	}
+	return credentials.NewTLS(h.config(host)).ClientHandshake(ctx, authority, conn) //nolint:wrapcheck // its errors say all
+}
+
+// Clone implements credentials.TransportCredentials.
+func (h hostCredentials) Clone() credentials.TransportCredentials { return h }
+
+// verify checks that a certificate is the host's, a name or an IP address, and
+// of one of the authorities.
+func verify(state tls.ConnectionState, host string, roots *x509.CertPool) error {
+	options := x509.VerifyOptions{Roots: roots, DNSName: host, Intermediates: x509.NewCertPool()}
 	for _, c := range state.PeerCertificates[1:] {
 		options.Intermediates.AddCert(c)
 	}

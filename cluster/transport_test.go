@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"net"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"barrage/actors"
 	"barrage/actors/wire"
+	"barrage/test/harness"
 )
 
 // speak opens a connection to a node as another node would.
@@ -78,4 +80,41 @@ func TestWhatANodeCanNotReadDoesNoHarm(t *testing.T) {
 		}
 	}
 	c.eventually("eight comments", func() bool { return len(viewer.ids()) == 8 })
+}
+
+// Any node's certificate is good for that node's address alone, also where that
+// is an IP address.
+func TestANodesCertificateIsForItsAddress(t *testing.T) {
+	authority := harness.NewAuthority(t)
+	files := authority.Issue(t, "127.0.0.2", t.TempDir())
+	s, err := fileSecurity(Files{CA: files.CA, Cert: files.Cert, Key: files.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _, _ = s.server.ServerHandshake(conn)
+			_ = conn.Close()
+		}
+	}()
+	for address, good := range map[string]bool{"127.0.0.2:7946": true, "127.0.0.1:7946": false, "node-2.example:7946": false} {
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := s.client.ClientHandshake(t.Context(), address, conn); (err == nil) != good {
+			t.Errorf("speaking to %s: %v", address, err)
+		}
+		_ = conn.Close()
+	}
 }
