@@ -150,6 +150,8 @@ func (l *liveVideo) Receive(ctx actor.Context) {
 		l.answerAskers()
 	case *durable:
 		l.onDurable(m)
+	case leasesTimer:
+		l.onLeasesTimer()
 	case viewersTimer:
 		l.subscriptions.timer = false
 		l.tellViewers()
@@ -311,6 +313,7 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 		l.subscriptions.relays[key] = s
 	}
 	s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
+	l.watchLeases()
 	answer := &wire.Subscribed{
 		Owner: l.self, Activation: l.activation, NextSeq: s.nextSeq,
 		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,

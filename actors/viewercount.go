@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"maps"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -21,7 +22,11 @@ type viewerCount struct {
 	timer      bool
 }
 
-type viewersTimer struct{}
+type (
+	viewersTimer struct{}
+	// leasesTimer has an owner look for leases that have run out.
+	leasesTimer struct{}
+)
 
 // viewersPeriod is the shortest time between two reports of a count: to the
 // owner, and from it to the viewers.
@@ -61,6 +66,8 @@ type subscriptions struct {
 	told   uint64                   // to the relays
 	toldAt time.Time
 	timer  bool
+	// watched says that a leasesTimer is under way.
+	watched bool
 }
 
 // subscription is a relay's lease with the owner.
@@ -69,6 +76,26 @@ type subscription struct {
 	viewers uint64
 	nextSeq uint64
 	until   time.Time
+}
+
+// watchLeases looks after the leases while there are any: a relay whose node
+// died says nothing, and its viewers are not to be counted for long.
+func (l *liveVideo) watchLeases() {
+	if a := &l.subscriptions; !a.watched && len(a.relays) > 0 && !l.retired {
+		a.watched = true
+		l.node.after(leaseTime/2, l.self, leasesTimer{})
+	}
+}
+
+func (l *liveVideo) onLeasesTimer() {
+	a := &l.subscriptions
+	a.watched = false
+	now, before := l.node.now(), len(a.relays)
+	maps.DeleteFunc(a.relays, func(_ string, s *subscription) bool { return now.After(s.until) })
+	l.watchLeases()
+	if len(a.relays) < before && !l.retired {
+		l.tellViewers()
+	}
 }
 
 func (a *subscriptions) viewers() (n uint64) {
