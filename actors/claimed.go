@@ -53,6 +53,7 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 			return nil, err
 		}
 	}
+	cut := false
 	if m.After != 0 {
 		// Of an owner that has been one for a while: what it was not given by
 		// this node's store before.
@@ -63,6 +64,7 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 		for _, c := range comments {
 			answer.Rows = append(answer.Rows, EncodeRow(c))
 		}
+		cut = len(comments) == int(m.Limit)
 		if n.config.Marks != nil {
 			marks, err := n.config.Marks(ctx, m.LiveVideoId, m.After+1, ^uint64(0))
 			if err != nil {
@@ -93,9 +95,12 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 	bytes := 0
 	for i, row := range answer.Rows {
 		if bytes += len(row.Event); bytes > maxAnswerBytes {
-			answer.Rows = answer.Rows[:i]
+			answer.Rows, cut = answer.Rows[:i], true
 			break
 		}
+	}
+	if cut && m.After != 0 {
+		answer.MissingAfter = m.After
 	}
 	return answer, nil
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -450,6 +451,66 @@ func TestOfTwoCommentsOfAPostTheOneStaysThatWasAnswered(t *testing.T) {
 		}
 		if got := answeredRather(c.first, c.later); got == c.stays {
 			t.Errorf("%s: the first one stays: %v", name, got)
+		}
+	}
+}
+
+// Two owners may have taken more at the same time than fits into an answer. The
+// rest is in the stores: viewers are told of all of it, and memory does not
+// stand for what it lacks.
+func TestWhatDoesNotFitIntoAnAnswerIsAnnouncedAndReadFromTheStores(t *testing.T) {
+	began := time.Now().Add(-5 * time.Second)
+	var theirs []*wire.Row
+	others := &storeOf{ready: make(chan struct{})}
+	for i := range 4 {
+		row := elsewhere(began.Add(time.Duration(i)*time.Second), "theirs")
+		theirs = append(theirs, row)
+		others.others = append(others.others, &records.Comment{Id: row.Id, LiveVideoId: "v", UserId: "u", Message: "theirs"})
+	}
+	close(others.ready)
+	n := newTestNode(t, func(c *Config) {
+		others.Store = c.Store
+		c.Own, c.Store = c.Store, others
+	})
+	n.owners.claim = func(*wire.Claim, []string) ([]Claimed, error) {
+		return []Claimed{{Address: "before", Claimed: &wire.Claimed{WasOwner: true, Floor: 1, LastCommentId: theirs[0].Id - 1}}}, nil
+	}
+	n.owners.claimFrom = func(m *wire.Claim, _ []string) ([]Claimed, error) {
+		return []Claimed{{Address: "slow", Claimed: &wire.Claimed{Rows: []*wire.Row{theirs[3], theirs[2]}, MissingAfter: m.After}}}, nil
+	}
+	viewer := n.watch("v", ViewerConfig{})
+	mine := n.post("v", "mine")
+	viewer.untilHas(t, FormatID(mine))
+	n.offer(n.owners.get("v"), "slow", 0)
+	var gap struct {
+		After, Before uint64 `json:",string"`
+	}
+	for _, e := range events(viewer.untilHas(t, `"before"`)) {
+		if e.name == "gap" {
+			if err := json.Unmarshal([]byte(e.data), &gap); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if gap.After >= theirs[0].Id || gap.Before <= theirs[3].Id {
+		t.Errorf("viewers are told that they miss what is between %d and %d, not all of %v", gap.After, gap.Before, idsOf(theirs))
+	}
+	want := append(idsOf(theirs), mine)
+	if rows, err := n.History().Rows(t.Context(), "v", persistence.Range{Limit: 10}); err != nil || !slices.Equal(idsOf(rows), want) {
+		t.Errorf("history has %v, not %v, %v", idsOf(rows), want, err)
+	}
+}
+
+func TestAnAnswerToAClaimSaysThatItIsNotAll(t *testing.T) {
+	n := newTestNode(t, func(c *Config) { c.Own = c.Store })
+	first := n.post("v", "0")
+	for i := range 3 {
+		n.post("v", fmt.Sprint(i+1))
+	}
+	for limit, want := range map[uint32]uint64{2: first, 3: first, 4: 0} {
+		answer := n.AnswerClaim(t.Context(), &wire.Claim{LiveVideoId: "v", After: first, Limit: limit})
+		if len(answer.Rows) != min(int(limit), 3) || answer.MissingAfter != want {
+			t.Errorf("at most %d: %d rows, missing after %d", limit, len(answer.Rows), answer.MissingAfter)
 		}
 	}
 }

@@ -71,7 +71,7 @@ func (l *liveVideo) yieldIfDone() {
 // handOver is all that the next owner needs.
 func (l *liveVideo) handOver() *wire.Claimed {
 	answer := &wire.Claimed{
-		Holds: true, LastCommentId: l.lastID, Revision: l.revision, Floor: l.recent.floor,
+		Holds: true, LastCommentId: l.lastID, Revision: l.revision, Floor: max(l.recent.floor, l.recent.forget),
 		LookAgain: l.lookPending,
 	}
 	if l.older.sure {
@@ -115,7 +115,7 @@ func (l *liveVideo) handOverLate(answer *wire.Claimed) {
 		if bytes > maxAnswerBytes {
 			toAsk = append(toAsk, address)
 		} else if len(c.Rows) > 0 {
-			answer.Unverified = append(answer.Unverified, &wire.Unverified{Address: address, Rows: c.Rows})
+			answer.Unverified = append(answer.Unverified, &wire.Unverified{Address: address, Rows: c.Rows, MissingAfter: c.MissingAfter})
 		}
 	}
 	slices.Sort(toAsk)
@@ -149,7 +149,7 @@ func (l *liveVideo) inherit(m *loadedRoom) {
 // inheritLate takes over what the owner before had to merge.
 func (l *liveVideo) inheritLate(c Claimed) {
 	for _, u := range c.Unverified {
-		late := &lateRows{Claimed: Claimed{Address: u.Address, Claimed: &wire.Claimed{Rows: u.Rows}}}
+		late := &lateRows{Claimed: Claimed{Address: u.Address, Claimed: &wire.Claimed{Rows: u.Rows, MissingAfter: u.MissingAfter}}}
 		if l.loaded {
 			l.verify(late)
 		} else {

@@ -247,7 +247,7 @@ func (l *liveVideo) merge(claimed []Claimed) {
 		if room := l.claimedRoom(c); room != nil {
 			l.mergeRoom(room, events)
 		}
-		rows := c.Rows
+		rows, came := c.Rows, false
 		slices.SortFunc(rows, func(a, b *wire.Row) int { return cmp.Compare(a.Id, b.Id) })
 		for _, row := range rows {
 			if l.isPending(row.Id) {
@@ -272,10 +272,16 @@ func (l *liveVideo) merge(claimed []Claimed) {
 				continue
 			}
 			l.answers.adopt(row, l.node.now().Add(answerMemory))
+			came = true
 			if events.MissedAfter == 0 || row.Id <= events.MissedAfter {
 				events.MissedAfter = row.Id - 1
 			}
 			events.MissedBefore = max(events.MissedBefore, row.Id+1)
+		}
+		if came && c.MissingAfter != 0 {
+			// There are more, in the stores alone.
+			events.MissedAfter = min(events.MissedAfter, c.MissingAfter)
+			l.recent.forgetBelow(rows[0].Id)
 		}
 		l.lastID = max(l.lastID, c.LastCommentId, l.recent.lastID)
 	}
@@ -291,6 +297,7 @@ func (l *liveVideo) merge(claimed []Claimed) {
 		return
 	}
 	l.pages.version.Add(1)
+	l.evict()
 	l.publish(events)
 }
 

@@ -353,11 +353,19 @@ func (l *liveVideo) onDurable(m *durable) {
 			l.node.root.Send(waiter, &answers[i])
 		}
 	}
-	applied := l.node.applied.Applied()
-	l.evicted(l.recent.evict(applied, l.node.config.Archived(), l.node.now()))
+	l.evict()
 	l.listCounts()
-	l.answers.forget(applied, l.node.now())
+	l.answers.forget(l.node.applied.Applied(), l.node.now())
 	l.yieldIfDone()
+}
+
+// evict drops from memory what is beyond its bound.
+func (l *liveVideo) evict() {
+	forget := l.recent.forget
+	l.evicted(l.recent.evict(l.node.applied.Applied(), l.node.config.Archived(), l.node.now()))
+	if forget != l.recent.forget {
+		l.doubtCount() // of what was not here, and now is below
+	}
 }
 
 func (l *liveVideo) refusePending(failed []*pendingRecord) {

@@ -16,6 +16,8 @@ type recent struct {
 	max   int
 	rows  []recentRow
 	floor uint64
+	// forget is below which id the rows are to go, as there are others; 0: none.
+	forget uint64
 	// lastID is the highest id that was ever here, deleted ones included.
 	lastID uint64
 	// deleted are comments whose deletion the store may not know yet, or that
@@ -119,10 +121,13 @@ func (r *recent) deletedOrMissing(id uint64) bool {
 // evict drops the oldest rows beyond the bound, as far as the store has them,
 // and deletions as far as all stores know. It gives the number of rows.
 func (r *recent) evict(applied, archived persistence.LSN, now time.Time) (n int) {
-	for len(r.rows)-n > r.max && r.rows[n].lsn <= applied {
+	for n < len(r.rows) && (len(r.rows)-n > r.max || r.rows[n].Id < r.forget) && r.rows[n].lsn <= applied {
 		r.floor = r.rows[n].Id + 1
 		r.countReply(r.rows[n].Row, -1)
 		n++
+	}
+	if r.forget != 0 && (n == len(r.rows) || r.rows[n].Id >= r.forget) {
+		r.floor, r.forget = max(r.floor, r.forget), 0
 	}
 	if n > 0 {
 		clear(r.rows[:n])
@@ -139,6 +144,9 @@ func (r *recent) evict(applied, archived persistence.LSN, now time.Time) (n int)
 	}
 	return n
 }
+
+// forgetBelow has evict drop all rows below an id.
+func (r *recent) forgetBelow(id uint64) { r.forget = max(r.forget, id) }
 
 // search gives the index of the first row with an id at or above this one.
 func (r *recent) search(id uint64) int {

@@ -3028,6 +3028,9 @@ type Claimed struct {
 	// reaction_slots has all of the live video itself, and of comments with ids
 	// at or above this.
 	ReactionsFloor uint64 `protobuf:"fixed64,12,opt,name=reactions_floor,json=reactionsFloor,proto3" json:"reactions_floor,omitempty"`
+	// Of an answer to a claim with after: rows may lack comments above this id and
+	// below the oldest of them, as there are more than fit; 0: none.
+	MissingAfter uint64 `protobuf:"fixed64,13,opt,name=missing_after,json=missingAfter,proto3" json:"missing_after,omitempty"`
 	// What the node had not merged yet, as the owner: the next one does, and
 	// tells viewers.
 	Unverified []*Unverified `protobuf:"bytes,900,rep,name=unverified,proto3" json:"unverified,omitempty"`
@@ -3155,6 +3158,13 @@ func (x *Claimed) GetReactionsFloor() uint64 {
 	return 0
 }
 
+func (x *Claimed) GetMissingAfter() uint64 {
+	if x != nil {
+		return x.MissingAfter
+	}
+	return 0
+}
+
 func (x *Claimed) GetUnverified() []*Unverified {
 	if x != nil {
 		return x.Unverified
@@ -3188,8 +3198,10 @@ func (x *Claimed) GetLookAgain() bool {
 type Unverified struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The node whose store has them.
-	Address       string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	Rows          []*Row `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	Rows    []*Row `protobuf:"bytes,2,rep,name=rows,proto3" json:"rows,omitempty"`
+	// As in Claimed.
+	MissingAfter  uint64 `protobuf:"fixed64,3,opt,name=missing_after,json=missingAfter,proto3" json:"missing_after,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3236,6 +3248,13 @@ func (x *Unverified) GetRows() []*Row {
 		return x.Rows
 	}
 	return nil
+}
+
+func (x *Unverified) GetMissingAfter() uint64 {
+	if x != nil {
+		return x.MissingAfter
+	}
+	return 0
 }
 
 // ReadLocal asks a node for what is in its own store. Answered by LocalRows.
@@ -4566,7 +4585,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\tR\x04from\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x06R\x05after\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xb6\x04\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xdb\x04\n" +
 	"\aClaimed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12%\n" +
 	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
@@ -4580,7 +4599,8 @@ const file_wire_proto_rawDesc = "" +
 	"\x04room\x18\n" +
 	" \x01(\fR\x04room\x12%\n" +
 	"\x0ereaction_slots\x18\v \x03(\fR\rreactionSlots\x12'\n" +
-	"\x0freactions_floor\x18\f \x01(\x06R\x0ereactionsFloor\x129\n" +
+	"\x0freactions_floor\x18\f \x01(\x06R\x0ereactionsFloor\x12#\n" +
+	"\rmissing_after\x18\r \x01(\x06R\fmissingAfter\x129\n" +
 	"\n" +
 	"unverified\x18\x84\a \x03(\v2\x18.barrage.wire.UnverifiedR\n" +
 	"unverified\x12\x16\n" +
@@ -4588,11 +4608,12 @@ const file_wire_proto_rawDesc = "" +
 	"\task_after\x18\x86\a \x01(\x06R\baskAfter\x12\x1e\n" +
 	"\n" +
 	"look_again\x18\x87\a \x01(\bR\tlookAgainB\x11\n" +
-	"\x0f_total_comments\"M\n" +
+	"\x0f_total_comments\"r\n" +
 	"\n" +
 	"Unverified\x12\x18\n" +
 	"\aaddress\x18\x01 \x01(\tR\aaddress\x12%\n" +
-	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\"\xbf\x01\n" +
+	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12#\n" +
+	"\rmissing_after\x18\x03 \x01(\x06R\fmissingAfter\"\xbf\x01\n" +
 	"\tReadLocal\x12\"\n" +
 	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x14\n" +
 	"\x05after\x18\x02 \x01(\x06R\x05after\x12\x16\n" +
