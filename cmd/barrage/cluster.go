@@ -39,8 +39,8 @@ func newClusterStatusCommand() *cobra.Command {
 		Long: `Ask a node which members its cluster has, and each of them how it is. With more
 than one --url the first node that answers is asked.
 
-REPLICAS is how many copies of a comment there are to be, and for how many live
-videos one is missing. JOURNAL is what is not yet in the history store, CLICKHOUSE
+REPLICAS is how many copies of a comment there are to be, and how many nodes that
+should take this node's do not. JOURNAL is what is not yet in the history store, CLICKHOUSE
 what is not yet there.
 
 The exit status is 1 if something is wrong: a member can't be reached, copies are
@@ -191,7 +191,7 @@ func (s *clusterStatus) judge() {
 		case m.Node.Name != m.Name:
 			wrong("at the address of %s (%s) answers %s: see cluster.advertise_http", m.Name, m.HTTP, m.Node.Name)
 		case m.Node.Replicas.Missing > 0:
-			wrong("%s has no second copy of %s", m.Name, counted(m.Node.Replicas.Missing, "live video"))
+			wrong("the copies of %s are not taken by %s", m.Name, counted(m.Node.Replicas.Missing, "node"))
 		}
 	}
 }

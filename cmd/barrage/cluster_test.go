@@ -97,7 +97,7 @@ func TestClusterStatusSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"gone", true, []fakeMember{{name: "a", node: nodeAnswer("a", 0)}, {name: "b"}}, "b does not answer at 127.0.0.1:"},
 		{"unreachable", true, []fakeMember{{name: "a", node: nodeAnswer("a", 0)}, {name: "b", node: nodeAnswer("b", 0), unreachable: true}}, "b can't be reached by a"},
-		{"one copy", true, []fakeMember{{name: "a", node: nodeAnswer("a", 1)}}, "a has no second copy of 1 live video"},
+		{"one copy", true, []fakeMember{{name: "a", node: nodeAnswer("a", 1)}}, "the copies of a are not taken by 1 node"},
 		{"stale", false, []fakeMember{{name: "a", node: nodeAnswer("a", 0)}}, "a has not heard from Consul lately"},
 		{"someone else", true, []fakeMember{{name: "a", node: nodeAnswer("z", 0)}}, "answers z: see cluster.advertise_http"},
 		{"nonsense", true, []fakeMember{{name: "a", node: "<html>"}}, "a does not answer at 127.0.0.1:"},

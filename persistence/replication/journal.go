@@ -112,7 +112,7 @@ func (j *Journal) enter(record *records.Record, sink persistence.Sink, video, pe
 	} else if j.streams[peer] == nil {
 		peer = ""
 	}
-	j.stats.NoPeer = j.cfg.Wanted && peer == ""
+	j.stats.NoPeer, j.stats.UnderReplicated = j.cfg.Wanted && peer == "", j.cfg.Wanted && st == nil
 	if j.stats.WaitingBytes+int64(len(bytes)) > maxWaitingBytes {
 		return fmt.Errorf("replication: %d bytes wait for peers already: %w", j.stats.WaitingBytes, persistence.ErrUnavailable)
 	}
@@ -324,15 +324,15 @@ type Stats struct {
 	// named for the newest record, though one is wanted.
 	Missing []string
 	NoPeer  bool
+	// UnderReplicated: no node took the newest record, though one is wanted. It
+	// is false where another took it in the place of a missing one.
+	UnderReplicated bool
 	// Alone are the records that went on without a copy, though one is wanted.
 	Alone uint64
 	// Resent are the records that were sent more than once, Revoked those that
 	// a peer was told to take back, RevocationsLost those that it was not.
 	Resent, Revoked, RevocationsLost uint64
 }
-
-// UnderReplicated says whether records lack a copy now.
-func (s Stats) UnderReplicated() bool { return s.NoPeer || len(s.Missing) > 0 }
 
 // Stats may be asked often.
 func (j *Journal) Stats() Stats {

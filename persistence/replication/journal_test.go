@@ -65,8 +65,8 @@ func TestASilentPeerIsMissingAfterTheTimeoutAndBackWhenItAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if len(m.waiting) != 2 {
-			t.Error("a record waits for a peer that is missing")
+		if len(m.waiting) != 2 || !j.Stats().UnderReplicated {
+			t.Error("a record waits for a peer that is missing, or nobody is told that it has no copy")
 		}
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -79,7 +79,7 @@ func TestASilentPeerIsMissingAfterTheTimeoutAndBackWhenItAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		if last := out.all[len(out.all)-1].batch; len(last.Records) != 1 || len(m.waiting) != 2 || len(j.Stats().Missing) != 0 {
+		if last := out.all[len(out.all)-1].batch; len(last.Records) != 1 || len(m.waiting) != 2 || len(j.Stats().Missing) != 0 || j.Stats().UnderReplicated {
 			t.Errorf("the peer is not used again: %+v", last)
 		}
 	})

@@ -207,7 +207,7 @@ func watchCopies(registry prometheus.Registerer, j *replication.Journal) {
 		}, func() float64 { return float64(value(j.Stats())) }))
 	}
 	gauge("under_replicated", "1 while comments are answered that no second node has.", func(s replication.Stats) float64 {
-		if s.UnderReplicated() {
+		if s.UnderReplicated {
 			return 1
 		}
 		return 0
