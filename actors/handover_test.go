@@ -2,7 +2,6 @@ package actors
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -482,18 +481,9 @@ func TestWhatDoesNotFitIntoAnAnswerIsAnnouncedAndReadFromTheStores(t *testing.T)
 	mine := n.post("v", "mine")
 	viewer.untilHas(t, FormatID(mine))
 	n.offer(n.owners.get("v"), "slow", 0)
-	var gap struct {
-		After, Before uint64 `json:",string"`
-	}
-	for _, e := range events(viewer.untilHas(t, `"before"`)) {
-		if e.name == "gap" {
-			if err := json.Unmarshal([]byte(e.data), &gap); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if gap.After >= theirs[0].Id || gap.Before <= theirs[3].Id {
-		t.Errorf("viewers are told that they miss what is between %d and %d, not all of %v", gap.After, gap.Before, idsOf(theirs))
+	after, before := lastGap(t, viewer.untilHas(t, `"before"`))
+	if after >= theirs[0].Id || before <= theirs[3].Id {
+		t.Errorf("viewers are told that they miss what is between %d and %d, not all of %v", after, before, idsOf(theirs))
 	}
 	want := append(idsOf(theirs), mine)
 	if rows, err := n.History().Rows(t.Context(), "v", persistence.Range{Limit: 10}); err != nil || !slices.Equal(idsOf(rows), want) {

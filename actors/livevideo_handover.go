@@ -55,6 +55,9 @@ func (l *liveVideo) yieldIfDone() {
 		answer = l.handOver()
 		// Who asks when there has been another owner can't rely on it alone.
 		answer.WasOwner = l.handsOver
+		if l.handsOver && l.lastID > l.began {
+			answer.TookAfter = max(l.began, 1)
+		}
 	}
 	for _, claimant := range l.claimants {
 		l.node.root.Send(claimant, answer)

@@ -247,7 +247,7 @@ func (l *liveVideo) merge(claimed []Claimed) {
 		if room := l.claimedRoom(c); room != nil {
 			l.mergeRoom(room, events)
 		}
-		rows, came := c.Rows, false
+		rows, came, floor := c.Rows, false, l.recent.floor
 		slices.SortFunc(rows, func(a, b *wire.Row) int { return cmp.Compare(a.Id, b.Id) })
 		for _, row := range rows {
 			if l.isPending(row.Id) {
@@ -278,11 +278,7 @@ func (l *liveVideo) merge(claimed []Claimed) {
 			}
 			events.MissedBefore = max(events.MissedBefore, row.Id+1)
 		}
-		if came && c.MissingAfter != 0 {
-			// There are more, in the stores alone.
-			events.MissedAfter = min(events.MissedAfter, c.MissingAfter)
-			l.recent.forgetBelow(rows[0].Id)
-		}
+		l.missesSome(c, rows, came, floor, events)
 		l.lastID = max(l.lastID, c.LastCommentId, l.recent.lastID)
 	}
 	l.settleHeld()
@@ -299,6 +295,28 @@ func (l *liveVideo) merge(claimed []Claimed) {
 	l.pages.version.Add(1)
 	l.evict()
 	l.publish(events)
+}
+
+// missesSome adds to events what another owner took that is not among the rows
+// that it gave, or was too old for memory, which began at a floor: it is in the
+// stores alone. came says that some of the rows were new.
+func (l *liveVideo) missesSome(c Claimed, rows []*wire.Row, came bool, floor uint64, events *wire.Publish) {
+	after := c.MissingAfter
+	if took := c.TookAfter; took != 0 && (took+1 < floor || took+1 < c.Floor) {
+		after = took
+	} else if !came {
+		return // it had all of that
+	}
+	if after == 0 {
+		return
+	}
+	if events.MissedAfter == 0 || after < events.MissedAfter {
+		events.MissedAfter = after
+	}
+	events.MissedBefore = max(events.MissedBefore, min(max(floor, c.Floor), c.LastCommentId+1))
+	if len(rows) > 0 && (c.MissingAfter != 0 || c.Floor > floor) {
+		l.recent.forgetBelow(rows[0].Id)
+	}
 }
 
 // isPending says whether a comment is one of this owner's that is not durable

@@ -3,6 +3,7 @@ package actors
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -42,7 +43,7 @@ func (s twoStores) Comments(ctx context.Context, id string, r persistence.Range)
 
 // cutOff is a pair of nodes that own the same live videos, as neither sees the
 // other.
-func cutOff(t *testing.T) (a, b *testNode) {
+func cutOff(t *testing.T, change ...func(*Config)) (a, b *testNode) {
 	t.Helper()
 	var clock testClock
 	now := clock.tick // no two changes are of the same millisecond
@@ -57,6 +58,9 @@ func cutOff(t *testing.T) (a, b *testNode) {
 				t.Fatal(err)
 			}
 			c.IDs, c.Now = ids, now
+			for _, f := range change {
+				f(c)
+			}
 		})
 	}
 	stores[0], stores[1] = nodes[0].store, nodes[1].store
@@ -326,4 +330,66 @@ func TestWhatComesLateIsTaken(t *testing.T) {
 	}})
 	viewer.untilHas(t, `"slowModeSeconds":8}`)
 	viewer.untilHas(t, `{"like":6}`)
+}
+
+// Who was cut off may have taken comments that the other's memory is long past,
+// or more than it has in memory itself: viewers are told of them all, and of no
+// more than that where memory has them.
+func TestViewersAreToldOfAllThatAnotherOwnerTook(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, theirs, after int
+		exactly               bool
+	}{
+		"theirs are in memory":            {2, 5, 2, true},
+		"memory is past them":             {2, 5, MaxHistory + 50, false},
+		"they are more than memory holds": {2, MaxHistory + 50, 2, false},
+		"both":                            {2, MaxHistory + 50, 20, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := cutOff(t, func(c *Config) { c.RecentComments, c.RingComments = MaxHistory, MaxHistory })
+			var mine, theirs []uint64
+			for range c.before {
+				mine = append(mine, a.post("v", "of a"))
+			}
+			viewer := a.watch("v", ViewerConfig{})
+			viewer.untilHas(t, "event: viewers")
+			for range c.theirs {
+				theirs = append(theirs, b.post("v", "of b"))
+			}
+			for range c.after {
+				mine = append(mine, a.post("v", "of a"))
+			}
+			viewer.untilHas(t, FormatID(mine[len(mine)-1]))
+			if err := a.pump.WaitApplied(t.Context(), a.journal.LastLSN()); err != nil {
+				t.Fatal(err)
+			}
+			meet(t, a, b, "v")
+			after, before := lastGap(t, viewer.untilHas(t, `"before"`))
+			if first, last := theirs[0], theirs[len(theirs)-1]; after >= first || before <= last || c.exactly && after != first-1 {
+				t.Errorf("they are told of what is between %d and %d; %d to %d were taken elsewhere", after, before, first, last)
+			}
+			want := slices.Concat(mine, theirs)
+			slices.Sort(want)
+			rows, err := a.History().Rows(t.Context(), "v", persistence.Range{Limit: len(want) + 1})
+			if err != nil || !slices.Equal(idsOf(rows), want) {
+				t.Errorf("history has %d comments, not %d; %v", len(rows), len(want), err)
+			}
+		})
+	}
+}
+
+// lastGap reads the last gap event of a stream.
+func lastGap(t *testing.T, stream string) (after, before uint64) {
+	t.Helper()
+	var gap struct {
+		After, Before uint64 `json:",string"`
+	}
+	for _, e := range events(stream) {
+		if e.name == "gap" {
+			if err := json.Unmarshal([]byte(e.data), &gap); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return gap.After, gap.Before
 }

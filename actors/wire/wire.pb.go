@@ -3031,6 +3031,9 @@ type Claimed struct {
 	// Of an answer to a claim with after: rows may lack comments above this id and
 	// below the oldest of them, as there are more than fit; 0: none.
 	MissingAfter uint64 `protobuf:"fixed64,13,opt,name=missing_after,json=missingAfter,proto3" json:"missing_after,omitempty"`
+	// Of who was the owner until now: it took comments above this id that it has
+	// told nobody of; 0: none.
+	TookAfter uint64 `protobuf:"fixed64,14,opt,name=took_after,json=tookAfter,proto3" json:"took_after,omitempty"`
 	// What the node had not merged yet, as the owner: the next one does, and
 	// tells viewers.
 	Unverified []*Unverified `protobuf:"bytes,900,rep,name=unverified,proto3" json:"unverified,omitempty"`
@@ -3161,6 +3164,13 @@ func (x *Claimed) GetReactionsFloor() uint64 {
 func (x *Claimed) GetMissingAfter() uint64 {
 	if x != nil {
 		return x.MissingAfter
+	}
+	return 0
+}
+
+func (x *Claimed) GetTookAfter() uint64 {
+	if x != nil {
+		return x.TookAfter
 	}
 	return 0
 }
@@ -4585,7 +4595,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\tR\x04from\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x06R\x05after\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xdb\x04\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xfa\x04\n" +
 	"\aClaimed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12%\n" +
 	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
@@ -4600,7 +4610,9 @@ const file_wire_proto_rawDesc = "" +
 	" \x01(\fR\x04room\x12%\n" +
 	"\x0ereaction_slots\x18\v \x03(\fR\rreactionSlots\x12'\n" +
 	"\x0freactions_floor\x18\f \x01(\x06R\x0ereactionsFloor\x12#\n" +
-	"\rmissing_after\x18\r \x01(\x06R\fmissingAfter\x129\n" +
+	"\rmissing_after\x18\r \x01(\x06R\fmissingAfter\x12\x1d\n" +
+	"\n" +
+	"took_after\x18\x0e \x01(\x06R\ttookAfter\x129\n" +
 	"\n" +
 	"unverified\x18\x84\a \x03(\v2\x18.barrage.wire.UnverifiedR\n" +
 	"unverified\x12\x16\n" +
