@@ -6,6 +6,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/asynkron/protoactor-go/cluster"
+	"google.golang.org/protobuf/proto"
 
 	"barrage/actors/wire"
 	"barrage/persistence"
@@ -309,11 +310,18 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 	key := m.Relay.String()
 	s, known := l.subscriptions.relays[key]
 	if !known {
-		s = &subscription{relay: m.Relay}
+		s = &subscription{relay: m.Relay, unheard: unheard{most: uint64(l.node.config.UnheardBytes)}}
 		l.subscriptions.relays[key] = s
 	}
 	s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
 	l.watchLeases()
+	if m.Activation == l.activation {
+		s.unheard.hear(m.NextSeq)
+	}
+	if !s.unheard.caughtUp() {
+		l.node.root.Send(sender, &wire.Subscribed{Fault: &wire.Fault{Code: wire.Code_UNAVAILABLE, Detail: "Too much is on its way there."}})
+		return
+	}
 	answer := &wire.Subscribed{
 		Owner: l.self, Activation: l.activation, NextSeq: s.nextSeq,
 		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,
@@ -375,6 +383,9 @@ func (l *liveVideo) lease(m *wire.Lease) *wire.LeaseAnswer {
 		delete(l.subscriptions.relays, key)
 	default:
 		s.viewers, s.until = m.Viewers, l.node.now().Add(leaseTime)
+		if m.NextSeq != nil {
+			s.unheard.hear(m.GetNextSeq())
+		}
 		answer.NextSeq = s.nextSeq
 	}
 	l.tellViewers()
@@ -385,11 +396,22 @@ func (l *liveVideo) lease(m *wire.Lease) *wire.LeaseAnswer {
 func (l *liveVideo) publish(events *wire.Publish) {
 	now := l.node.now()
 	l.noteMissed(events, now)
+	size := proto.Size(events)
 	for key, s := range l.subscriptions.relays {
 		if now.After(s.until) {
 			delete(l.subscriptions.relays, key)
 			continue
 		}
+		ok, news := s.unheard.room()
+		if news {
+			l.node.metrics.slowRelays.Inc()
+			l.node.log.Warn("a node is too slow for a live video, and is sent nothing until it has caught up", "liveVideoId", l.id, "node", s.relay.Address)
+		}
+		if !ok {
+			s.nextSeq++ // its lease tells it that something is missing
+			continue
+		}
+		s.unheard.send(s.nextSeq, size)
 		l.node.root.Send(s.relay, &wire.Publish{
 			Seq: s.nextSeq, Activation: l.activation, Rows: events.Rows, Deleted: events.Deleted,
 			Viewers: events.Viewers, ViewersChanged: events.ViewersChanged,

@@ -21,6 +21,7 @@ type Metrics struct {
 	frames        prometheus.Counter
 	deliveries    prometheus.Counter
 	gaps          prometheus.Counter
+	slowRelays    prometheus.Counter
 	gapComments   prometheus.Counter
 	streamsClosed [closeReasons]prometheus.Counter
 	refused       [refusals]prometheus.Counter
@@ -57,6 +58,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		activations: counter("live_video_activations_total", "Live videos started on this node."),
 		frames:      counter("frames_total", "Frames handed to the viewers of a room, or of a part of it."),
 		deliveries:  counter("comment_deliveries_total", "Comments handed to viewers, each viewer counted."),
+		slowRelays:  counter("slow_nodes_total", "Times that a node was sent nothing more of a live video, as too much was on its way to it."),
 		gaps:        counter("stream_gaps_total", "Gaps announced to viewers."),
 		gapComments: counter("stream_gap_comments_total", "Comments that viewers were too slow for."),
 	}

@@ -122,6 +122,10 @@ type Config struct {
 	// ReplayLimit is the most comments that a resumed stream is given from
 	// history; what is older is announced as a gap. Default 10,000.
 	ReplayLimit int
+	// UnheardBytes bounds what is on its way to a node's relay; default 64 MiB.
+	// In four seconds, twice a lease's period, 10,000 comments a second of the
+	// greatest length come to as much.
+	UnheardBytes int
 	// FrameInterval is the shortest time between two frames of a room; 0: as
 	// fast as they can be written.
 	FrameInterval time.Duration
@@ -167,6 +171,7 @@ func (c *Config) setDefaults() {
 	setDefault(&c.RingComments, 2000)
 	setDefault(&c.RingBytes, 8<<20)
 	setDefault(&c.ReplayLimit, 10_000)
+	setDefault(&c.UnheardBytes, 64<<20)
 	setDefault(&c.Heartbeat, 15*time.Second)
 	setDefault(&c.Retry, 2*time.Second)
 	setDefault(&c.RetryJitter, 2*time.Second)

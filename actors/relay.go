@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"google.golang.org/protobuf/proto"
 
 	"barrage/actors/wire"
 )
@@ -29,6 +30,7 @@ type relay struct {
 	// waiting are viewers that can't join yet (see join).
 	waiting    []*viewer
 	leaseUntil time.Time
+	heard      int // bytes since the last renewal
 	backlogs   map[uint64]*backlog
 
 	ring *ring
@@ -256,6 +258,9 @@ func (r *relay) publish(m *wire.Publish) {
 		return
 	}
 	r.nextSeq++
+	if r.heard += proto.Size(m); r.heard >= r.node.config.UnheardBytes/16 {
+		r.renew()
+	}
 	r.take(m.Rows, m.Deleted)
 	if m.MissedAfter != 0 {
 		r.missed(m.MissedAfter, m.MissedBefore)
@@ -347,5 +352,6 @@ func (r *relay) renew() {
 		r.subscribe()
 		return
 	}
-	r.node.root.RequestWithCustomSender(r.owner, &wire.Lease{Relay: r.self, Viewers: r.viewers.own}, r.self)
+	r.heard = 0
+	r.node.root.RequestWithCustomSender(r.owner, &wire.Lease{Relay: r.self, Viewers: r.viewers.own, NextSeq: proto.Uint64(r.nextSeq)}, r.self)
 }

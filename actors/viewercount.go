@@ -76,6 +76,7 @@ type subscription struct {
 	viewers uint64
 	nextSeq uint64
 	until   time.Time
+	unheard unheard
 }
 
 // watchLeases looks after the leases while there are any: a relay whose node

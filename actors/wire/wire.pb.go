@@ -2489,7 +2489,9 @@ type Lease struct {
 	Relay   *actor.PID             `protobuf:"bytes,1,opt,name=relay,proto3" json:"relay,omitempty"`
 	Viewers uint64                 `protobuf:"varint,2,opt,name=viewers,proto3" json:"viewers,omitempty"`
 	// The relay leaves.
-	End           bool `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	End bool `protobuf:"varint,3,opt,name=end,proto3" json:"end,omitempty"`
+	// The number that the relay expects of the next Publish.
+	NextSeq       *uint64 `protobuf:"varint,4,opt,name=next_seq,json=nextSeq,proto3,oneof" json:"next_seq,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2543,6 +2545,13 @@ func (x *Lease) GetEnd() bool {
 		return x.End
 	}
 	return false
+}
+
+func (x *Lease) GetNextSeq() uint64 {
+	if x != nil && x.NextSeq != nil {
+		return *x.NextSeq
+	}
+	return 0
 }
 
 type LeaseAnswer struct {
@@ -4549,12 +4558,14 @@ const file_wire_proto_rawDesc = "" +
 	" \x01(\v2\x17.barrage.wire.RoomStateR\x04room\x12:\n" +
 	"\treactions\x18\v \x01(\v2\x1c.barrage.wire.ReactionTotalsR\treactions\x12)\n" +
 	"\x04held\x18\f \x03(\v2\x15.barrage.wire.HeldRowR\x04held\x12,\n" +
-	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\"U\n" +
+	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\"\x82\x01\n" +
 	"\x05Lease\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
 	"\aviewers\x18\x02 \x01(\x04R\aviewers\x12\x10\n" +
-	"\x03end\x18\x03 \x01(\bR\x03end\"s\n" +
+	"\x03end\x18\x03 \x01(\bR\x03end\x12\x1e\n" +
+	"\bnext_seq\x18\x04 \x01(\x04H\x00R\anextSeq\x88\x01\x01B\v\n" +
+	"\t_next_seq\"s\n" +
 	"\vLeaseAnswer\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x19\n" +
 	"\bnext_seq\x18\x02 \x01(\x04R\anextSeq\x12\x1e\n" +
@@ -4865,6 +4876,7 @@ func file_wire_proto_init() {
 		return
 	}
 	file_wire_proto_msgTypes[13].OneofWrappers = []any{}
+	file_wire_proto_msgTypes[32].OneofWrappers = []any{}
 	file_wire_proto_msgTypes[39].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
