@@ -72,7 +72,7 @@ type reactKey struct{ session, seq uint64 }
 type reactBatch struct {
 	key     reactKey
 	left    int
-	failed  bool
+	failed  []uint64 // targets
 	waiters []*actor.PID
 }
 
@@ -270,13 +270,13 @@ func (l *liveVideo) react(m *wire.React, sender *actor.PID) {
 		}
 		p := &pendingRecord{reaction: &pendingReaction{batch, t}}
 		if !l.append(&records.Record{Kind: &records.Record_ReactionsCounted{ReactionsCounted: record}}, p) {
-			batch.failed = true
-			break
+			batch.failed = append(batch.failed, t.CommentId)
+			continue
 		}
 		batch.left++
 	}
 	if batch.left == 0 {
-		l.refuse(m, sender, wire.Code_UNAVAILABLE, "The reactions can't be stored now.")
+		l.node.root.Send(sender, batch.answer())
 		return
 	}
 	l.reactions.pending[key] = batch
@@ -307,17 +307,26 @@ func (l *liveVideo) onReacted(p *pendingReaction) {
 // reacted answers a request when all of it is decided.
 func (l *liveVideo) reacted(p *pendingReaction, err error) {
 	b := p.batch
-	b.failed = b.failed || err != nil
+	if err != nil {
+		b.failed = append(b.failed, p.target.CommentId)
+	}
 	if b.left--; b.left > 0 {
 		return
 	}
 	delete(l.reactions.pending, b.key)
-	answer := &wire.ReactAnswer{}
-	if b.failed {
-		answer.Fault = &wire.Fault{Code: wire.Code_UNAVAILABLE, Detail: "The reactions can't be stored now."}
-	}
+	answer := b.answer()
 	for _, waiter := range b.waiters {
 		l.node.root.Send(waiter, answer)
+	}
+}
+
+func (b *reactBatch) answer() *wire.ReactAnswer {
+	if len(b.failed) == 0 {
+		return &wire.ReactAnswer{}
+	}
+	return &wire.ReactAnswer{
+		Fault:     &wire.Fault{Code: wire.Code_UNAVAILABLE, Detail: "The reactions can't be stored now."},
+		Uncounted: b.failed,
 	}
 }
 

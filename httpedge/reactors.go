@@ -80,6 +80,9 @@ type reactionBatch struct {
 	counts map[counter]uint32
 	done   chan struct{} // closed when err is known
 	err    error
+	// uncounted are the comments, 0 for the live video, that err is about; none:
+	// all of them.
+	uncounted []uint64
 }
 
 func newReactors(owners func() requester, patience time.Duration) *reactors {
@@ -90,6 +93,9 @@ func newReactors(owners func() requester, patience time.Duration) *reactors {
 func (a *reactors) count(video string, r reaction) error {
 	batch := a.join(video, r, time.Now())
 	<-batch.done // it ends by its own deadline
+	if len(batch.uncounted) > 0 && !slices.Contains(batch.uncounted, r.comment) {
+		return nil
+	}
 	return batch.err
 }
 
@@ -172,7 +178,7 @@ func (r *reactor) send(batch *reactionBatch) error {
 	}
 	answer, err := r.all.owners().Request(ctx, r.video, r.request(batch))
 	if err == nil {
-		err = reactionFault(answer)
+		batch.uncounted, err = reactionFault(answer)
 	} else {
 		err = reactionsUnavailable()
 	}
@@ -187,15 +193,15 @@ func (r *reactor) send(batch *reactionBatch) error {
 	return nil
 }
 
-func reactionFault(answer proto.Message) error {
+func reactionFault(answer proto.Message) (uncounted []uint64, err error) {
 	reacted, ok := answer.(*wire.ReactAnswer)
 	if !ok {
-		return errors.New("unexpected answer of an owner to reactions")
+		return nil, errors.New("unexpected answer of an owner to reactions")
 	}
 	if fault := reacted.Fault; fault.GetCode() != wire.Code_OK {
-		return problemOf(fault)
+		return reacted.Uncounted, problemOf(fault)
 	}
-	return nil
+	return nil, nil
 }
 
 func reactionsUnavailable() error {

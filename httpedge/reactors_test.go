@@ -23,6 +23,8 @@ type reactionOwner struct {
 	pause    time.Duration // until it answers
 	fault    func(m *wire.React) *wire.Fault
 	lost     func(m *wire.React) bool // counted, but the answer does not arrive
+
+	uncounted []uint64 // that a fault is about
 }
 
 func (o *reactionOwner) Request(ctx context.Context, _ string, message proto.Message) (proto.Message, error) {
@@ -37,7 +39,7 @@ func (o *reactionOwner) Request(ctx context.Context, _ string, message proto.Mes
 	o.requests = append(o.requests, m)
 	if o.fault != nil {
 		if fault := o.fault(m); fault != nil {
-			return &wire.ReactAnswer{Fault: fault}, nil
+			return &wire.ReactAnswer{Fault: fault, Uncounted: o.uncounted}, nil
 		}
 	}
 	if o.totals == nil {
@@ -181,6 +183,22 @@ func TestARefusalIsForAllThatWentWithIt(t *testing.T) {
 		ended = false
 		if err := a.count("v", reaction{kind: "like", count: 1}); err != nil || o.total(counter{0, "like"}) != 1 {
 			t.Errorf("%v, %d counted", err, o.total(counter{0, "like"}))
+		}
+	})
+}
+
+func TestOnlyWhatWasNotCountedIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &reactionOwner{uncounted: []uint64{7}, fault: func(*wire.React) *wire.Fault { return &wire.Fault{Code: wire.Code_UNAVAILABLE} }}
+		a := newTestReactors(o)
+		if err := a.count("v", reaction{kind: "like", count: 1}); err != nil {
+			t.Errorf("what was counted is refused: %v", err)
+		}
+		if err := a.count("v", reaction{kind: "like", count: 1, comment: 7}); err == nil {
+			t.Error("what was not counted is not refused")
+		}
+		if o.requests[0].Session == o.requests[1].Session {
+			t.Error("the session goes on, though its sums are others")
 		}
 	})
 }

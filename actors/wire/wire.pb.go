@@ -778,8 +778,10 @@ func (x *ReactCount) GetSessionTotal() uint64 {
 }
 
 type ReactAnswer struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Fault         *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"` // With UNAVAILABLE: the targets whose reactions are not counted; those of the
+	// others are.
+	Uncounted     []uint64 `protobuf:"fixed64,2,rep,packed,name=uncounted,proto3" json:"uncounted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -817,6 +819,13 @@ func (*ReactAnswer) Descriptor() ([]byte, []int) {
 func (x *ReactAnswer) GetFault() *Fault {
 	if x != nil {
 		return x.Fault
+	}
+	return nil
+}
+
+func (x *ReactAnswer) GetUncounted() []uint64 {
+	if x != nil {
+		return x.Uncounted
 	}
 	return nil
 }
@@ -4408,9 +4417,10 @@ const file_wire_proto_rawDesc = "" +
 	"ReactCount\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05count\x18\x02 \x01(\rR\x05count\x12#\n" +
-	"\rsession_total\x18\x03 \x01(\x04R\fsessionTotal\"8\n" +
+	"\rsession_total\x18\x03 \x01(\x04R\fsessionTotal\"V\n" +
 	"\vReactAnswer\x12)\n" +
-	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\"\xac\x01\n" +
+	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x1c\n" +
+	"\tuncounted\x18\x02 \x03(\x06R\tuncounted\"\xac\x01\n" +
 	"\x0eReactionTotals\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12@\n" +
