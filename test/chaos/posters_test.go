@@ -128,6 +128,7 @@ func (w *world) post(u user, first int, room, message string, random *rand.Rand)
 		c, err := u.clients[node].Post(ctx, room, message, header)
 		cancel()
 		now := time.Now()
+		w.triedInVain(err)
 		if err == nil {
 			w.answered(verify.Answer{
 				ID: number(c.ID), Room: room, User: u.name, Key: key, Message: message, Node: nodeName(node), Tries: try + 1, Began: began, At: now,
@@ -145,6 +146,27 @@ func (w *world) post(u user, first int, room, message string, random *rand.Rand)
 		}
 		time.Sleep(50*time.Millisecond + time.Duration(random.IntN(250))*time.Millisecond)
 	}
+}
+
+// triedInVain counts a try that failed. 503 after the edge's own deadline, and
+// those that take longer than their client waits, are what users would see of
+// a fault if their client did not try again.
+func (w *world) triedInVain(err error) {
+	if err == nil {
+		return
+	}
+	kind := "without an answer"
+	if status := harness.StatusOf(err); status != 0 {
+		kind = fmt.Sprint(status)
+	} else if errors.Is(err, context.DeadlineExceeded) {
+		kind = "given up by the client"
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.tries == nil {
+		w.tries = map[string]int{}
+	}
+	w.tries[kind]++
 }
 
 // refused says whether an answer is one that trying again won't change.

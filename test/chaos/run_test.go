@@ -236,6 +236,7 @@ func (w *world) rows(c *crowd, more ...verify.Row) []verify.Row {
 		verify.Text("longest time of a post to its 201", fmt.Sprintf("%s (%d tries, room %s, at %s)",
 			slowest.At.Sub(slowest.Began).Round(time.Millisecond), slowest.Tries, slowest.Room, slowest.Began.Format("15:04:05.000"))),
 		verify.Text("posts answered", fmt.Sprint(len(w.seen.Answers))),
+		verify.Text("tries at posts that failed and were followed by another", fmt.Sprint(w.tries)),
 		w.tried(),
 		verify.Text("deletions asked for", fmt.Sprint(len(w.seen.Deletions))),
 		verify.Text("events at viewers", fmt.Sprint(delivered)),

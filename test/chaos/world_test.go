@@ -53,7 +53,8 @@ type world struct {
 	lines []string // what was done
 	seen  verify.Record
 	rooms map[string]bool
-	notes []verify.Row // what the faults found out
+	notes []verify.Row   // what the faults found out
+	tries map[string]int // of posts that had another, by what was wrong with them
 	// The longest pause of a room, by the fault, and what their bounds are
 	// multiplied with.
 	pauses map[string]time.Duration
