@@ -76,6 +76,9 @@ func (h *History) stored(ctx context.Context, liveVideoID string, r persistence.
 // Row gives one comment; the error wraps persistence.ErrNotFound if there is
 // none.
 func (h *History) Row(ctx context.Context, liveVideoID string, id uint64) (*wire.Row, error) {
+	if id == 0 {
+		return nil, persistence.ErrNotFound // the owner would take it for any
+	}
 	memory, err := h.recent(ctx, liveVideoID, &wire.ReadRecent{CommentId: id})
 	switch {
 	case err != nil:

@@ -212,6 +212,14 @@ func TestHistoryIsOneAcrossMemoryAndStore(t *testing.T) {
 	}
 }
 
+func TestNoCommentHasTheIDZero(t *testing.T) {
+	n := newTestNode(t, nil)
+	n.post("v", "the oldest")
+	if row, err := n.History().Row(context.Background(), "v", 0); !errors.Is(err, persistence.ErrNotFound) {
+		t.Errorf("got %v, %v", row, err)
+	}
+}
+
 func TestAnIdleLiveVideoSleepsAndWakesWithoutLoss(t *testing.T) {
 	n := newTestNode(t, func(c *Config) { c.IdleAfter = 30 * time.Millisecond })
 	id := n.post("v", "before it slept")

@@ -82,7 +82,7 @@ func (e *Edge) getHeld(ctx *fasthttp.RequestCtx, video string, reader *user, mis
 	if err != nil {
 		return err
 	}
-	if p := new(problem); reader == nil || id == 0 || !errors.As(missing, &p) || p.Status != fasthttp.StatusNotFound {
+	if p := new(problem); reader == nil || !errors.As(missing, &p) || p.Status != fasthttp.StatusNotFound {
 		return missing
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
@@ -125,8 +125,11 @@ func (e *Edge) resolve(ctx *fasthttp.RequestCtx, approve bool) (video string, an
 	}
 	path, _ := ctx.UserValue("heldId").(string)
 	id, err := actors.ParseID(path)
-	if err != nil || id == 0 {
+	if err != nil {
 		return "", nil, malformed.because("The path names no comment that waits: %.32q is not an id.", path)
+	}
+	if id == 0 {
+		return "", nil, notFound.because("There is no such comment.")
 	}
 	deadline, cancel := e.changing(ctx)
 	defer cancel()

@@ -38,6 +38,9 @@ func commentID(ctx *fasthttp.RequestCtx) (uint64, error) {
 	if err != nil {
 		return 0, malformed.because("The path names no comment: %v.", err)
 	}
+	if id == 0 { // to owners and stores it means any
+		return 0, notFound.because("There is no such comment.")
+	}
 	return id, nil
 }
 
