@@ -61,23 +61,23 @@ type postRequest struct {
 	client client // for limits
 	// wanted says whether somebody still waits for the answer.
 	wanted func() bool
-	// read gives what was sent, and its Idempotency-Key or "". It is called
-	// once the limits let the post through.
+	// read gives what was sent, and its Idempotency-Key or "".
 	read func() (body commentBody, key string, err error)
 }
 
 // post checks a comment and posts it. It waits until the comment is durable, or
 // held: then its row's JSON says so.
 func (e *Edge) post(r *postRequest) (*wire.CommentAnswer, error) {
-	if err := e.limitPost(r.client, r.video); err != nil {
-		return nil, err
-	}
 	body, key, err := r.read()
 	if err != nil {
 		return nil, err
 	}
 	post, err := newPost(body, key, r.author)
 	if err != nil {
+		return nil, err
+	}
+	// What is malformed is refused as such, and uses nothing up.
+	if err := e.limitPost(r.client, r.video); err != nil {
 		return nil, err
 	}
 	if err := e.mustExist(r.video); err != nil {

@@ -188,6 +188,40 @@ func TestPostsAreLimitedPerUserAddressAndRoom(t *testing.T) {
 	}
 }
 
+func TestMalformedPostsUseNothingUp(t *testing.T) {
+	edge, address := newTestEdge(t, func(c *Config) { c.Posts = Rates{User: 0.001, UserBurst: 2} })
+	post := func(token, contentType, header, body string, want int) {
+		t.Helper()
+		mustAsk(t, dial(t, address), fmt.Sprintf("POST /comments/v HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer %s\r\n"+
+			"Content-Type: %s\r\nContent-Length: %d\r\n%s\r\n%s", token, contentType, len(body), header, body), want)
+	}
+	ann := edge.bearer(t, "ann")
+	const asJSON, good = "application/json", `{"message":"hello"}`
+	for range 3 {
+		post(ann, "text/plain", "", good, 415)
+		post(ann, asJSON, "", good+strings.Repeat(" ", 8192), 413)
+		post(ann, asJSON, "", "{", 400)
+		post(ann, asJSON, "", `{"message":""}`, 400)
+		post(ann, asJSON, "Idempotency-Key: a b\r\n", good, 400)
+	}
+	for _, want := range []int{201, 201, 429} {
+		post(ann, asJSON, "", good, want)
+	}
+	post(ann, asJSON, "", "{", 400) // whatever is left
+
+	s := openSocket(t, address, "/comments/v/ws?token="+edge.bearer(t, "bob"))
+	for _, bad := range []string{`{"type":"post"}`, `{"type":"post","message":""}`, `{"type":"post","message":"x","parentId":"x"}`, `{"type":"post","message":"x","idempotencyKey":""}`} {
+		s.text("%s", bad)
+		if e := s.until("error"); !strings.Contains(string(e.Data), `"status":400`) {
+			t.Errorf("%s: %s", bad, e.Data)
+		}
+	}
+	for _, want := range []string{"posted", "posted", "error"} {
+		s.text(`{"type":"post","message":"hello"}`)
+		s.until(want)
+	}
+}
+
 func TestReactionsTakeAsManyTokensAsTheyAre(t *testing.T) {
 	e, now := clocked(t, Config{Reactions: Rates{User: 20, UserBurst: 100, Room: 1}})
 	ann := client{user: named("ann", roleViewer)}
