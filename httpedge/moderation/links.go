@@ -56,10 +56,7 @@ func (l *Links) Check(message string) Verdict {
 	}
 	links := 0
 	for _, link := range relaxed.FindAllString(text, -1) {
-		if strings.Contains(link, "@") && !strings.Contains(link, "//") {
-			continue // a mail address
-		}
-		if l.isOurs(link) {
+		if isMail(link) || l.isOurs(link) {
 			continue
 		}
 		if links++; links > l.Most {
@@ -68,6 +65,13 @@ func (l *Links) Check(message string) Verdict {
 		}
 	}
 	return v
+}
+
+// isMail says whether a link is a mail address: behind a path's beginning an @
+// is one of the path's own characters.
+func isMail(link string) bool {
+	i := strings.IndexAny(link, "@/?#")
+	return i >= 0 && link[i] == '@' && !strings.Contains(link, "//")
 }
 
 // isOurs says whether a link is to one of Hosts.
