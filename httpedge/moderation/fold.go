@@ -10,8 +10,8 @@ import (
 
 // folded is a text in the form in which it is compared: compatibility
 // decomposed (full-width and other look-alikes become plain ones), case folded,
-// without accents on Latin, Greek and Cyrillic letters, and without characters
-// that nobody sees.
+// without accents on Latin, Greek and Cyrillic letters, without characters that
+// nobody sees, and with spaces for white space of any kind.
 type folded struct {
 	runes []rune
 	// from and to are, for each rune, where the character that it is of begins
@@ -36,6 +36,9 @@ func fold(text string) folded {
 			if unseen(r) {
 				continue
 			}
+			if unicode.IsSpace(r) {
+				r = ' '
+			}
 			f.runes, f.from, f.to = append(f.runes, r), append(f.from, from), append(f.to, to)
 		}
 	}
@@ -52,8 +55,11 @@ func foldASCII(text string) (folded, bool) {
 	f := folded{make([]rune, len(text)), make([]int, len(text)), make([]int, len(text))}
 	for i := range len(text) {
 		c := text[i]
-		if c >= 'A' && c <= 'Z' {
+		switch {
+		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
+		case c >= '\t' && c <= '\r':
+			c = ' '
 		}
 		f.runes[i], f.from[i], f.to[i] = rune(c), i, i+1
 	}

@@ -24,7 +24,8 @@ const (
 // A word is found whole: "ass" is not in "class". With an asterisk at an end it
 // goes on there: "ass*" is in "assert". A word of a script that sets no spaces
 // (Chinese, Japanese, Thai and others) is found anywhere, also with punctuation
-// or spaces between its characters. Case, accents, full-width forms and
+// or spaces between its characters. Between the words of a phrase there may be
+// any white space. Case, accents, full-width forms and
 // characters that nobody sees make no difference.
 type Words struct {
 	n int
@@ -86,7 +87,7 @@ func (w *Words) Len() int { return w.n }
 func (w *Words) add(line string, action Action) error {
 	end := wordEnd{action: action, openFront: strings.HasPrefix(line, "*"), openBack: strings.HasSuffix(line, "*")}
 	f := fold(strings.Trim(line, "* \t"))
-	root, runes := &w.spaced, f.runes
+	root, runes := &w.spaced, []rune(strings.Join(strings.Fields(string(f.runes)), " "))
 	if isUnspaced(runes) {
 		root, runes = &w.others, f.joined().runes
 	}
@@ -147,6 +148,9 @@ func (t *trie) find(f folded, anywhere bool, all []found) []found {
 		}
 		at := t
 		for i := start; i < len(f.runes); i++ {
+			if i > start && f.runes[i] == ' ' && f.runes[i-1] == ' ' {
+				continue // a run of white space is one space in a word
+			}
 			if at = at.next[f.runes[i]]; at == nil {
 				break
 			}

@@ -19,6 +19,7 @@ heck*
 🖕
 
 [mask]
+wet   paint
 *poop*
 傻瓜
 crêpe
@@ -58,6 +59,16 @@ func TestWordsAreFoundHoweverTheyAreWritten(t *testing.T) {
 		{"c+", Allow, ""},
 		{"a bad phrase here", Block, ""},
 		{"a bad, phrase", Allow, ""},
+		{"bad  phrase", Block, ""},
+		{"bad\nphrase", Block, ""},
+		{"bad \t\n phrase", Block, ""},
+		{"bad\u00a0phrase", Block, ""},
+		{"bad\u2003\u3000 phrase", Block, ""},
+		{"bad \u200b phrase", Block, ""}, // with what nobody sees between spaces
+		{"bad\u2028phrase", Block, ""},
+		{"badphrase", Allow, ""},
+		{"bad  phrases", Allow, ""},
+		{"bad  ", Allow, ""},
 		{"heckler", Block, ""},
 		{"check", Allow, ""},
 		{"watergate", Block, ""},
@@ -68,6 +79,9 @@ func TestWordsAreFoundHoweverTheyAreWritten(t *testing.T) {
 		{"感敏", Allow, ""},
 		{"ﾊﾞｶ", Block, ""}, // half-width kana
 		{"go 🖕 go", Block, ""},
+		{"so wet  \n paint!", Mask, "so ************!"},
+		{"wet\u00a0paint", Mask, "*********"},
+		{" wet paint ", Mask, " ********* "},
 		{"poopers", Mask, "****ers"},
 		{"PoOp!", Mask, "****!"},
 		{"你是傻瓜吗", Mask, "你是**吗"},
@@ -97,6 +111,7 @@ func TestAListSaysWhichOfItsLinesIsNoGood(t *testing.T) {
 		"[allow]\nx":             "line 1",
 		"***":                    "line 1",
 		"\u200b":                 "line 1",
+		"*\u00a0*":               "line 1",
 		"a\n\xff":                "line 2",
 		long + "x":               "line 1",
 		strings.Repeat("x", 1e4): "reading the list",
@@ -108,6 +123,9 @@ func TestAListSaysWhichOfItsLinesIsNoGood(t *testing.T) {
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%.40q: %v, want %q", text, err, want)
 		}
+	}
+	if w := parsed(t, "wet\u00a0\u2003paint\n"); w.Check("wet paint").Action != Block {
+		t.Error("white space of other kinds is no space in a list")
 	}
 	if w := parsed(t, "\ufeffdarn\r\n"); w.Len() != 1 || w.Check("darn").Action != Block {
 		t.Error("a byte order mark and carriage returns are no part of words")
@@ -134,6 +152,7 @@ func FuzzWords(f *testing.F) {
 	f.Add(list, "你是傻瓜吗 poop")
 	f.Add("[mask]\n각\n가\n", "가각")
 	f.Add("[mask]\nﬃ\n", "oﬃce ﬃ")
+	f.Add("[mask]\na  ι\n", "a \u037a a\u00a0 \nι")
 	f.Add("[mask]\n*a*", "a\u0301\u0301ª")
 	f.Fuzz(func(t *testing.T, list, text string) {
 		w, err := ParseWords(strings.NewReader(list))
