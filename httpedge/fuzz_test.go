@@ -3,6 +3,7 @@ package httpedge
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -109,9 +110,15 @@ func FuzzPath(f *testing.F) {
 			t.Errorf("%q as a live video: %q, %v", text, id, err)
 		}
 		id, err := commentID(&ctx)
-		if err != nil {
+		var p *problem
+		switch {
+		case text == "0":
+			if !errors.As(err, &p) || p.Status != fasthttp.StatusNotFound {
+				t.Errorf("0 as a comment: %d, %v", id, err)
+			}
+		case err != nil:
 			mustBeProblem(t, err)
-		} else if actors.FormatID(id) != text {
+		case id == 0 || actors.FormatID(id) != text:
 			t.Errorf("%q as a comment: %d", text, id)
 		}
 	})
