@@ -11,6 +11,7 @@ import (
 
 	"barrage/actors"
 	"barrage/httpedge/identity"
+	"barrage/httpedge/moderation"
 )
 
 type protoMessage = proto.Message
@@ -33,6 +34,10 @@ func (e *Edge) postGuest(ctx *fasthttp.RequestCtx) error {
 		return malformed.because("name may have %d characters, not %d.", actors.MaxUserName, n)
 	}
 	guest := &user{id: "guest-" + rand.Text(), name: identity.CleanName(*body.Name), role: roleViewer}
+	if e.backend.Moderator != nil && e.backend.Moderator.CheckName(guest.name).Action != moderation.Allow {
+		// A name can be neither masked nor held: everybody would see it.
+		return isBlocked.because("The name breaks a rule of this site.")
+	}
 	token, err := e.auth.sign(guest, guestLifetime)
 	if err != nil {
 		return fmt.Errorf("signing a guest's token: %w", err)

@@ -19,6 +19,8 @@ type Moderator interface {
 	// Check gives the verdict on a text. It may wait for a site's own service,
 	// and gives an answer of its own when that does not come in time.
 	Check(ctx context.Context, text moderation.Text) moderation.Verdict
+	// CheckName gives the verdict on a name that its bearer has chosen.
+	CheckName(name string) moderation.Verdict
 }
 
 // notAllowedHere is all that the author of a blocked comment is told: the rule

@@ -49,7 +49,7 @@ var (
 	keyReused        = kind{"idempotency-key-reused", fasthttp.StatusUnprocessableEntity, "Idempotency-Key used before"}
 	hasEnded         = kind{"ended", fasthttp.StatusConflict, "The live video has ended"}
 	isMuted          = kind{"muted", fasthttp.StatusForbidden, "Muted"}
-	isBlocked        = kind{"blocked", fasthttp.StatusForbidden, "The comment is not allowed"}
+	isBlocked        = kind{"blocked", fasthttp.StatusForbidden, "The text is not allowed"}
 	slowMode         = kind{"slow-mode", fasthttp.StatusTooManyRequests, "Slow mode"}
 	isRepeated       = kind{"repeated", fasthttp.StatusTooManyRequests, "Said before"}
 	rateLimited      = kind{"rate-limited", fasthttp.StatusTooManyRequests, "Too many requests"}

@@ -81,8 +81,7 @@ func New(config Config) (*Moderator, error) {
 
 // Check gives the verdict on a text: the strictest of all checks.
 func (m *Moderator) Check(ctx context.Context, text Text) Verdict {
-	v := m.words.Load().Check(text.Message)
-	v = v.stricter(m.config.Links.Check(v.Message))
+	v := m.checkHere(text.Message)
 	if m.webhook != nil && v.Action != Block {
 		text.Message = v.Message
 		v = v.stricter(m.webhook.ask(ctx, text))
@@ -91,6 +90,22 @@ func (m *Moderator) Check(ctx context.Context, text Text) Verdict {
 		m.verdicts.WithLabelValues(v.Action.String(), v.Reason).Inc()
 	}
 	return v
+}
+
+// CheckName gives the verdict on a name by which somebody wants to be called:
+// that of the list and of the rules for links, as for a message.
+func (m *Moderator) CheckName(name string) Verdict {
+	v := m.checkHere(name)
+	if v.Action != Allow {
+		m.verdicts.WithLabelValues(v.Action.String(), v.Reason).Inc()
+	}
+	return v
+}
+
+// checkHere gives the verdict of what needs nobody else.
+func (m *Moderator) checkHere(text string) Verdict {
+	v := m.words.Load().Check(text)
+	return v.stricter(m.config.Links.Check(v.Message))
 }
 
 // watchEvery is how often the list of words is looked at.

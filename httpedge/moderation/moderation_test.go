@@ -2,6 +2,7 @@ package moderation
 
 import (
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
@@ -35,6 +36,19 @@ func TestTheStrictestCheckDecides(t *testing.T) {
 	} {
 		if v := m.Check(t.Context(), Text{Message: c.message}); v != c.want {
 			t.Errorf("%q: %+v, want %+v", c.message, v, c.want)
+		}
+	}
+}
+
+func TestANameIsCheckedByTheListAndForLinksAlone(t *testing.T) {
+	url := service(t, func(http.ResponseWriter, *http.Request) { t.Error("the service was asked about a name") })
+	path := write(t, filepath.Join(t.TempDir(), "words"), "[mask]\npoop\n[hold]\nmaybe\n[block]\ndarn\n")
+	m := moderator(t, Config{WordsFile: path, Links: Links{Action: Hold}, Webhook: Webhook{URL: url, Away: Block}})
+	for name, want := range map[string]Action{
+		"Ann": Allow, "Ann poop": Mask, "maybe": Hold, "DARN": Block, "spam.com": Hold, "Mr. Darnell": Allow,
+	} {
+		if v := m.CheckName(name); v.Action != want {
+			t.Errorf("%q: %+v, want %v", name, v, want)
 		}
 	}
 }

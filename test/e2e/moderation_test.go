@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/golang-jwt/jwt/v5"
+
 	"barrage/test/harness"
 )
 
@@ -86,6 +88,28 @@ func TestWordsAreMaskedHeldAndBlocked(t *testing.T) {
 	// Who keeps order may say so.
 	if c := post(t, mo, "room", "darn, no maybe"); c.Message != "darn, no maybe" {
 		t.Errorf("a moderator's words: %+v", c)
+	}
+}
+
+// Who picks his own name could have it say to everybody what a comment may not.
+func TestNamesOfGuestsKeepToTheRules(t *testing.T) {
+	words := filepath.Join(t.TempDir(), "words.txt")
+	if err := os.WriteFile(words, []byte("darn\n[mask]\npoop\n[hold]\nmaybe\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := harness.Start(t, harness.Flags("--auth-guest", "--moderation-words-file="+words, "--moderation-links=hold"))
+	for _, name := range []string{"darn", "Ann ＤＡＲＮ", "poop", "maybe", "spam.com", "see http://spam.example/x"} {
+		answer := do(t, n.Anyone(), http.MethodPost, "/guest", map[string]string{"name": name}, nil)
+		expectKind(t, answer, http.StatusForbidden, "blocked")
+		if p, err := readProblem(answer); err != nil || !strings.Contains(p.Detail, "name") || strings.Contains(string(answer.Body), "token\":") {
+			t.Errorf("%q: %s", name, answer.Body)
+		}
+	}
+	becomeGuest(t, n, "Darnell 弹幕")
+	// What the site calls its users is its own business.
+	named := n.SignedToken(jwt.SigningMethodHS256, jwt.MapClaims{"sub": "ann", "name": "darn"})
+	if c := post(t, n.Client(named), "room", "hello"); c.UserName != "darn" {
+		t.Errorf("got %+v", c)
 	}
 }
 

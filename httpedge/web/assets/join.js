@@ -48,6 +48,7 @@ export class JoinDialog {
       this.#dialog.close();
     } catch (problem) {
       if (problem.status === 404 && !this.#withToken) this.#askForToken();
+      else if (problem.kind === 'blocked') this.#say('This name has something in it that this site does not allow. Choose another one.');
       else this.#say(explain(problem));
     } finally {
       join.disabled = false;
