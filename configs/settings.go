@@ -242,7 +242,7 @@ var settings = withFlags([]Setting{
 	},
 	{
 		Key: "limits.posts_per_second_per_address", Default: "0",
-		Help:  "comments a second of one IP address; 0: no limit, as many viewers may share one",
+		Help:  "comments and new guests a second of one IP address; 0: no limit, as many viewers may share one",
 		field: func(c *Config) any { return &c.Limits.PostsPerSecondPerAddress },
 	},
 	{

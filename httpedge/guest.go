@@ -33,6 +33,9 @@ func (e *Edge) postGuest(ctx *fasthttp.RequestCtx) error {
 	if n := len([]rune(*body.Name)); n > actors.MaxUserName {
 		return malformed.because("name may have %d characters, not %d.", actors.MaxUserName, n)
 	}
+	if err := e.limitGuest(e.client(ctx, nil)); err != nil {
+		return err
+	}
 	guest := &user{id: "guest-" + rand.Text(), name: identity.CleanName(*body.Name), role: roleViewer}
 	if e.backend.Moderator != nil && e.backend.Moderator.CheckName(guest.name).Action != moderation.Allow {
 		// A name can be neither masked nor held: everybody would see it.

@@ -142,6 +142,10 @@ func (l *limiter) take(c client, n int, rooms ...string) error {
 // limitPost refuses a comment above a rate.
 func (e *Edge) limitPost(c client, video string) error { return e.limits.posts.take(c, 1, video) }
 
+// limitGuest refuses a new guest above the rate of an address's posts: who may
+// not post more must not become others who may.
+func (e *Edge) limitGuest(c client) error { return e.limits.posts.take(c, 1) }
+
 // limitReactions refuses reactions above a rate; count are sent at once.
 func (e *Edge) limitReactions(c client, video string, count int) error {
 	return e.limits.reactions.take(c, count, video)

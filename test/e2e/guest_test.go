@@ -45,6 +45,21 @@ func TestGuestsCanPostWhereTheyAreWelcome(t *testing.T) {
 	}
 }
 
+// Otherwise who may post no more would go on as another guest.
+func TestNewGuestsCountInTheLimitOfTheirAddress(t *testing.T) {
+	n := harness.Start(t, harness.Flags("--auth-guest", "--limits-posts-per-second-per-address=0.001", "--http-trusted-proxies=127.0.0.0/8"))
+	ask := func(name, address string) *harness.Answer {
+		return do(t, n.Anyone(), http.MethodPost, "/guest", `{"name":"`+name+`"}`, harness.Header("X-Forwarded-For", address))
+	}
+	expectProblem(t, ask("", "192.0.2.1"), http.StatusBadRequest) // uses nothing up
+	var ann guest
+	expectStatus(t, ask("Ann", "192.0.2.1"), http.StatusOK, &ann)
+	expectKind(t, ask("Bob", "192.0.2.1"), http.StatusTooManyRequests, "rate-limited")
+	answer := do(t, n.Client(ann.Token), http.MethodPost, "/comments/room", message("hello"), harness.Header("X-Forwarded-For", "192.0.2.1"))
+	expectKind(t, answer, http.StatusTooManyRequests, "rate-limited")
+	expectStatus(t, ask("Cat", "192.0.2.2"), http.StatusOK, nil)
+}
+
 func TestWithoutGuestsThereIsNoWayIn(t *testing.T) {
 	n := harness.Start(t)
 	answer := do(t, n.Anyone(), http.MethodPost, "/guest", `{"name":"Ann"}`, nil)

@@ -218,6 +218,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 	}
 	tooMany(t, d, good["postReactions"])
 	s.tooManyReads(t, d)
+	tooManyGuests(t, d)
 	s.repeats(t, d)
 	s.waits(t, d)
 	s.early(t, d)
@@ -265,6 +266,18 @@ func (s *described) tooManyReads(t *testing.T, d *description) {
 		answer := d.validate(t, exchange{op: op, status: 429, node: s.tight, path: path, token: token})
 		if answer.Header.Get("RateLimit") == "" || answer.Header.Get("RateLimit-Policy") == "" {
 			t.Errorf("%s: a refusal must say how the limits stand: %v", op, answer.Header)
+		}
+	}
+}
+
+// tooManyGuests are more than an address may be.
+func tooManyGuests(t *testing.T, d *description) {
+	t.Helper()
+	n := harness.Start(t, harness.Flags("--auth-guest", "--limits-posts-per-second-per-address=0.01"))
+	for _, status := range []int{http.StatusOK, http.StatusTooManyRequests} {
+		answer := d.validate(t, exchange{op: "becomeGuest", status: status, node: n, path: "/guest", body: `{"name":"Ann"}`})
+		if limit := answer.Header.Get("RateLimit"); !strings.HasPrefix(limit, `"posts-address";r=0;t=`) {
+			t.Errorf("%d: RateLimit is %s", status, limit)
 		}
 	}
 }
