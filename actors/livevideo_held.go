@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -17,6 +18,12 @@ import (
 const (
 	// MaxHeld is how many comments of a live video may wait for moderators.
 	MaxHeld = 1000
+	// MaxHeldPerUser is how many of those may be one user's: nobody fills the
+	// queue for all others.
+	MaxHeldPerUser = 20
+	// heldRetry is when a user with so many may try again: when a moderator
+	// decides, nobody knows.
+	heldRetry = 30 * time.Second
 	// maxResolved is how many are remembered that do not wait any more, for
 	// other owners that may not know.
 	maxResolved = 10_000
@@ -31,10 +38,22 @@ type heldComments struct {
 	// rows are those that wait, encoded.
 	rows    map[uint64]*wire.Row
 	waiting int
+	// waitingOf is how many of them are whose.
+	waitingOf userCounts
 	// pending are given to the journal, and not durable yet, by their tokens.
 	pending map[uint64]*pendingRecord
-	// writing is how many are.
-	writing int
+	// writing is how many are, writingOf whose.
+	writing   int
+	writingOf userCounts
+}
+
+// userCounts counts something of users, of those who have some.
+type userCounts map[string]int
+
+func (c userCounts) add(user string, n int) {
+	if c[user] += n; c[user] == 0 {
+		delete(c, user)
+	}
 }
 
 func (h *heldComments) load(room *records.Room) {
@@ -42,8 +61,9 @@ func (h *heldComments) load(room *records.Room) {
 	rows := h.rows
 	h.rows, h.waiting = map[uint64]*wire.Row{}, 0
 	if h.pending == nil {
-		h.pending = map[uint64]*pendingRecord{}
+		h.pending, h.writingOf = map[uint64]*pendingRecord{}, userCounts{}
 	}
+	h.waitingOf = userCounts{}
 	for _, held := range room.Held {
 		if row := rows[held.GetComment().GetId()]; row != nil && isWaiting(held) {
 			h.rows[row.Id] = row
@@ -76,6 +96,7 @@ func (h *heldComments) set(held *records.Held) {
 	old := h.byID[id]
 	if old != nil && isWaiting(old) {
 		h.waiting--
+		h.waitingOf.add(old.Comment.UserId, -1)
 	}
 	h.byID[id] = held
 	if token := held.Comment.PostToken; token != 0 {
@@ -85,6 +106,7 @@ func (h *heldComments) set(held *records.Held) {
 	}
 	if isWaiting(held) {
 		h.waiting++
+		h.waitingOf.add(held.Comment.UserId, 1)
 		if h.rows[id] == nil {
 			h.rows[id] = encodeHeld(held.Comment)
 		}
@@ -119,6 +141,11 @@ func isWaiting(h *records.Held) bool { return h.Resolution == records.Resolution
 
 // hold keeps a post for moderators.
 func (l *liveVideo) hold(m *wire.PostComment, token uint64, sender *actor.PID) {
+	if h := &l.room.held; h.waitingOf[m.UserId]+h.writingOf[m.UserId] >= MaxHeldPerUser {
+		detail := fmt.Sprintf("%d of your comments wait for a moderator, and so would this one: no more may.", MaxHeldPerUser)
+		l.refusePost(m, sender, wire.Code_TOO_MANY_HELD, detail, heldRetry.Milliseconds(), refusedHeldOfUser)
+		return
+	}
 	if l.room.held.waiting+l.room.held.writing >= MaxHeld {
 		l.refusePost(m, sender, wire.Code_UNAVAILABLE, "Too many comments wait for a moderator.", 0, refusedHeldFull)
 		return
@@ -139,6 +166,7 @@ func (l *liveVideo) hold(m *wire.PostComment, token uint64, sender *actor.PID) {
 		return
 	}
 	l.room.held.writing++
+	l.room.held.writingOf.add(m.UserId, 1)
 	if token != 0 {
 		l.room.held.pending[token] = p
 	}
@@ -148,6 +176,7 @@ func (l *liveVideo) hold(m *wire.PostComment, token uint64, sender *actor.PID) {
 // forgetHolding notes that a post's record is decided.
 func (l *liveVideo) forgetHolding(p *pendingRecord) {
 	l.room.held.writing--
+	l.room.held.writingOf.add(p.held.UserId, -1)
 	if l.room.held.pending[p.token] == p {
 		delete(l.room.held.pending, p.token)
 	}

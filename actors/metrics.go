@@ -40,11 +40,12 @@ const (
 	refusedRepeated
 	refusedNoParent
 	refusedHeldFull
+	refusedHeldOfUser
 	refusedRejected
 	refusals
 )
 
-var refusalNames = [refusals]string{"ended", "muted", "slow_mode", "repeated", "no_parent", "held_full", "rejected"}
+var refusalNames = [refusals]string{"ended", "muted", "slow_mode", "repeated", "no_parent", "held_full", "held_of_user", "rejected"}
 
 // NewMetrics registers the actors' metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {

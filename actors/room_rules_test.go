@@ -315,6 +315,62 @@ func TestSoManyCommentsWaitAndNoMore(t *testing.T) {
 	}
 }
 
+// Otherwise one user could fill the queue, and nobody else's comment waits in it.
+func TestSoManyCommentsOfAUserWaitAndNoMore(t *testing.T) {
+	n := newTestNode(t, nil)
+	var last *wire.CommentAnswer
+	for i := range MaxHeldPerUser {
+		if last = n.postAs("v", "a", held(uint64(i+1))); code(last) != wire.Code_OK {
+			t.Fatalf("comment %d was answered with %v", i, last)
+		}
+	}
+	one := func() *wire.CommentAnswer { return n.postAs("v", "a", held(MaxHeldPerUser+1)) }
+	if a := one(); code(a) != wire.Code_TOO_MANY_HELD || a.Fault.RetryMs < 1000 || !strings.Contains(a.Fault.Detail, "moderator") {
+		t.Errorf("one more was answered with %v", a)
+	}
+	if a := n.postAs("v", "a", held(MaxHeldPerUser)); !a.Held || a.Row.Id != last.Row.Id {
+		t.Errorf("the last, tried again, was answered with %v", a)
+	}
+	if a := n.postAs("v", "a", nil); code(a) != wire.Code_OK {
+		t.Errorf("a comment that need not wait was answered with %v", a)
+	}
+	if a := n.postAs("v", "b", held(1000)); code(a) != wire.Code_OK {
+		t.Errorf("another user's was answered with %v", a)
+	}
+	if a := n.postAs("w", "a", held(1)); code(a) != wire.Code_OK {
+		t.Errorf("the user's in another live video was answered with %v", a)
+	}
+	n.ask("v", &wire.ResolveHeld{HeldId: last.Row.Id, Approve: true})
+	if a := one(); code(a) != wire.Code_OK {
+		t.Errorf("when one waits less, the next was answered with %v", a)
+	}
+}
+
+// Those on their way to the journal count, too.
+func TestHeldCommentsOfAUserAtOnceAreNotMore(t *testing.T) {
+	n := newTestNode(t, nil)
+	answers := make(chan *wire.CommentAnswer)
+	for i := range 2 * MaxHeldPerUser {
+		go func() {
+			a, err := n.owners.Request(t.Context(), "v", &wire.PostComment{UserId: "a", Message: "x", Hold: "word-list", PostToken: uint64(i + 1)})
+			if err != nil {
+				t.Error(err)
+			}
+			answer, _ := a.(*wire.CommentAnswer)
+			answers <- answer
+		}()
+	}
+	taken := 0
+	for range 2 * MaxHeldPerUser {
+		if code(<-answers) == wire.Code_OK {
+			taken++
+		}
+	}
+	if rows := n.held("v", &wire.ReadHeld{}); taken != MaxHeldPerUser || len(rows) != taken {
+		t.Errorf("%d were taken, %d wait", taken, len(rows))
+	}
+}
+
 func TestSoManyUsersAreMutedAndNoMore(t *testing.T) {
 	n := newTestNode(t, nil)
 	done := make(chan wire.Code, MaxMutes)

@@ -196,6 +196,8 @@ func problemOf(fault *wire.Fault) *problem {
 		return slowMode.because("%s", orElse(fault.Detail, "Slow mode is on here.")).after(retryOf(fault))
 	case wire.Code_REPEATED:
 		return isRepeated.because("%s", orElse(fault.Detail, "You have just said that.")).after(retryOf(fault))
+	case wire.Code_TOO_MANY_HELD:
+		return rateLimited.because("%s", orElse(fault.Detail, "Too many of your comments wait for a moderator.")).after(retryOf(fault))
 	default:
 		return unavailable.because("%s", fault.Detail).after(unavailableRetry)
 	}

@@ -151,7 +151,7 @@ func TestFaultsOfOwnersAreKindsOfProblems(t *testing.T) {
 	want := map[wire.Code]string{
 		wire.Code_NOT_FOUND: "not-found 404", wire.Code_FORBIDDEN: "forbidden 403", wire.Code_KEY_REUSED: "idempotency-key-reused 422",
 		wire.Code_NO_PARENT: "malformed 400", wire.Code_ENDED: "ended 409", wire.Code_SLOW_MODE: "slow-mode 429",
-		wire.Code_MUTED: "muted 403", wire.Code_REPEATED: "repeated 429", wire.Code_UNAVAILABLE: "unavailable 503",
+		wire.Code_MUTED: "muted 403", wire.Code_REPEATED: "repeated 429", wire.Code_TOO_MANY_HELD: "rate-limited 429", wire.Code_UNAVAILABLE: "unavailable 503",
 	}
 	got := map[wire.Code]string{}
 	for code := range want {

@@ -49,6 +49,8 @@ const (
 	Code_MUTED Code = 9
 	// The user has just said the same.
 	Code_REPEATED Code = 10
+	// Too many of the user's comments wait for a moderator.
+	Code_TOO_MANY_HELD Code = 11
 )
 
 // Enum value maps for Code.
@@ -65,19 +67,21 @@ var (
 		8:  "SLOW_MODE",
 		9:  "MUTED",
 		10: "REPEATED",
+		11: "TOO_MANY_HELD",
 	}
 	Code_value = map[string]int32{
-		"OK":          0,
-		"UNAVAILABLE": 1,
-		"MOVED":       2,
-		"NOT_FOUND":   3,
-		"FORBIDDEN":   4,
-		"KEY_REUSED":  5,
-		"NO_PARENT":   6,
-		"ENDED":       7,
-		"SLOW_MODE":   8,
-		"MUTED":       9,
-		"REPEATED":    10,
+		"OK":            0,
+		"UNAVAILABLE":   1,
+		"MOVED":         2,
+		"NOT_FOUND":     3,
+		"FORBIDDEN":     4,
+		"KEY_REUSED":    5,
+		"NO_PARENT":     6,
+		"ENDED":         7,
+		"SLOW_MODE":     8,
+		"MUTED":         9,
+		"REPEATED":      10,
+		"TOO_MANY_HELD": 11,
 	}
 )
 
@@ -4725,7 +4729,7 @@ const file_wire_proto_rawDesc = "" +
 	"\asession\x18\x01 \x01(\x06R\asession\x12\x10\n" +
 	"\x03seq\x18\x02 \x01(\x04R\x03seq\"\x1e\n" +
 	"\x04Pong\x12\x16\n" +
-	"\x06member\x18\x01 \x01(\tR\x06member*\x9a\x01\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member*\xad\x01\n" +
 	"\x04Code\x12\x06\n" +
 	"\x02OK\x10\x00\x12\x0f\n" +
 	"\vUNAVAILABLE\x10\x01\x12\t\n" +
@@ -4739,7 +4743,8 @@ const file_wire_proto_rawDesc = "" +
 	"\tSLOW_MODE\x10\b\x12\t\n" +
 	"\x05MUTED\x10\t\x12\f\n" +
 	"\bREPEATED\x10\n" +
-	"B\x15Z\x13barrage/actors/wireb\x06proto3"
+	"\x12\x11\n" +
+	"\rTOO_MANY_HELD\x10\vB\x15Z\x13barrage/actors/wireb\x06proto3"
 
 var (
 	file_wire_proto_rawDescOnce sync.Once
