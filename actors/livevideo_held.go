@@ -329,6 +329,10 @@ func (l *liveVideo) approve(held *records.Held, m *wire.ResolveHeld, sender *act
 		l.approveKnown(held, known, m, sender)
 		return
 	}
+	if l.room.set.GetEnded().GetEnded() { // nothing is posted behind the end
+		l.refuse(m, sender, wire.Code_ENDED, "The live video has ended.")
+		return
+	}
 	comment := proto.CloneOf(waited)
 	comment.Id = l.node.ids.Next(l.lastID)
 	comment.CreatedAtMs = persistence.IDTime(comment.Id).UnixMilli()

@@ -288,13 +288,39 @@ func TestARejectedCommentIsGone(t *testing.T) {
 	}
 }
 
-func TestMutesAndTheEndDoNotStopApproval(t *testing.T) {
+func TestAMuteDoesNotStopApproval(t *testing.T) {
 	n := newTestNode(t, nil)
 	first := n.postAs("v", "a", held(7))
 	n.change("v", &wire.ChangeRoom{Mute: &wire.MuteUser{UserId: "a"}})
-	n.change("v", &wire.ChangeRoom{Ended: proto.Bool(true)})
 	if a := n.ask("v", &wire.ResolveHeld{HeldId: first.Row.Id, Approve: true}); code(a) != wire.Code_OK {
 		t.Errorf("approving was answered with %v", a)
+	}
+}
+
+func TestNothingIsApprovedBehindTheEnd(t *testing.T) {
+	n := newTestNode(t, nil)
+	approve := func(a *wire.CommentAnswer) proto.Message {
+		return n.ask("v", &wire.ResolveHeld{HeldId: a.Row.Id, Approve: true, By: "mod"})
+	}
+	before := n.postAs("v", "a", held(6))
+	approved := approve(before).(*wire.CommentAnswer)
+	first, second := n.postAs("v", "a", held(7)), n.postAs("v", "a", held(8))
+	n.change("v", &wire.ChangeRoom{Ended: proto.Bool(true)})
+	if a := approve(first); code(a) != wire.Code_ENDED {
+		t.Errorf("approving was answered with %v", a)
+	}
+	if rows := n.held("v", &wire.ReadHeld{}); len(rows) != 2 {
+		t.Errorf("what waits is %v", rows)
+	}
+	if a := approve(before).(*wire.CommentAnswer); a.GetRow().GetId() != approved.Row.Id {
+		t.Errorf("approving again what was approved before was answered with %v", a)
+	}
+	if a := n.ask("v", &wire.ResolveHeld{HeldId: second.Row.Id}); code(a) != wire.Code_OK {
+		t.Errorf("rejecting was answered with %v", a)
+	}
+	n.change("v", &wire.ChangeRoom{Ended: proto.Bool(false)})
+	if a := approve(first); code(a) != wire.Code_OK {
+		t.Errorf("live again, approving was answered with %v", a)
 	}
 }
 

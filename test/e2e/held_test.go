@@ -28,6 +28,7 @@ func TestHeldComments(t *testing.T) {
 		t.Run("shown to author and moderators", func(t *testing.T) { heldIsShown(t, a) })
 		t.Run("approved", func(t *testing.T) { heldIsApproved(t, a) })
 		t.Run("rejected", func(t *testing.T) { heldIsRejected(t, a) })
+		t.Run("at the end", func(t *testing.T) { heldAtTheEnd(t, a) })
 		t.Run("keys", func(t *testing.T) { keysOfModerated(t, a) })
 		t.Run("pages", func(t *testing.T) { heldOnPages(t, a) })
 	})
@@ -239,6 +240,33 @@ func heldIsRejected(t *testing.T, a *arena) {
 		}
 		return strings.Join(all, ", "), err
 	})
+}
+
+// heldAtTheEnd checks that nothing is posted behind the end of a live video.
+func heldAtTheEnd(t *testing.T, a *arena) {
+	room := a.room(t, "late")
+	ann, mo, ad := a.user("ann", "viewer"), a.user("mo", "moderator"), a.user("ad", "admin")
+	first, second := ann.hold(t, room, "dubious", ""), ann.hold(t, room, "dubious too", "")
+	set := func(state string) {
+		t.Helper()
+		if _, err := ad.next().SetRoom(t.Context(), room, map[string]any{"state": state}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	decide := func(id, verdict string) *harness.Answer {
+		return mo.do(t, http.MethodPost, "/videos/"+room+"/held/"+id+"/"+verdict, nil)
+	}
+	set("ended")
+	expectKind(t, decide(first.ID, "approve"), http.StatusConflict, "ended")
+	if list, err := mo.next().Held(t.Context(), room); err != nil || texts(list) != "dubious, dubious too" {
+		t.Errorf("waiting: %q, %v", texts(list), err)
+	}
+	if got := history(t, mo.next(), room); len(got) != 0 {
+		t.Errorf("history is %q", messages(got))
+	}
+	expectStatus(t, decide(second.ID, "reject"), http.StatusNoContent, nil)
+	set("live")
+	expectStatus(t, decide(first.ID, "approve"), http.StatusCreated, nil)
 }
 
 // keysOfModerated checks that a key holds for what was sent, whatever became

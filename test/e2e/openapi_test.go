@@ -23,6 +23,7 @@ type described struct {
 	ann, moderator, admin string        // tokens
 	comment, bobs         string        // comments of Ann and of Bob
 	held                  []string      // that wait
+	late                  string        // one that waits in a live video that has ended
 	pinned                string        // of a live video of its own
 }
 
@@ -53,6 +54,7 @@ func newDescribed(t *testing.T) *described {
 		s.held = append(s.held, post(t, ann, "room", fmt.Sprintf("see http://site%d.example", i)).ID)
 	}
 	post(t, ann, "over", "bye")
+	s.late = post(t, ann, "over", "see http://late.example").ID
 	for _, c := range []struct{ path, body string }{
 		{"/videos/over", `{"state":"ended"}`},
 		{"/videos/slow", `{"slowModeSeconds":60}`},
@@ -174,6 +176,7 @@ func (s *described) special() []exchange {
 		{op: "getVideo", status: 200, path: "/videos/room", token: s.node.Token("max", "viewer")},
 		{op: "changeVideo", status: 404, path: "/videos/room", token: s.admin, body: `{"pinnedCommentId":"1"}`},
 		{op: "approve", status: 404, path: "/videos/room/held/1/approve", token: s.moderator},
+		{op: "approve", status: 409, path: "/videos/over/held/" + s.late + "/approve", token: s.moderator},
 		{op: "becomeGuest", status: 403, path: "/guest", body: `{"name":"forbiddenword"}`},
 		{op: "becomeGuest", status: 400, path: "/guest", body: `{}`},
 		{op: "becomeGuest", status: 404, path: "/guest", body: `{"name":"Ann"}`, node: s.strict},
