@@ -206,7 +206,11 @@ func (l *liveVideo) repeatHeld(m *wire.PostComment, token uint64, sender *actor.
 		l.answerApproved(held, m, sender)
 		return true
 	default:
-		l.refusePost(m, sender, wire.Code_FORBIDDEN, "A moderator has rejected this comment.", 0, refusedRejected)
+		detail := "A moderator has rejected this comment."
+		if held.ResolvedBy == m.UserId {
+			detail = "This comment was taken back."
+		}
+		l.refusePost(m, sender, wire.Code_FORBIDDEN, detail, 0, refusedRejected)
 		return true
 	}
 	if m.IdempotencyKey != "" && !bytes.Equal(digest, postDigest(m)) {

@@ -223,7 +223,12 @@ func (e *Edge) getComment(ctx *fasthttp.RequestCtx) error {
 	}
 	row, err := e.existing(ctx, video)
 	if err != nil {
-		return e.getHeld(ctx, video, reader, err)
+		held, err := e.heldInstead(ctx, video, reader, err)
+		if err != nil {
+			return err
+		}
+		answerJSON(ctx, fasthttp.StatusOK, appendHeld(nil, held, reader))
+		return nil
 	}
 	answerJSON(ctx, fasthttp.StatusOK, actors.RowJSON(row))
 	return nil
@@ -244,7 +249,8 @@ func (e *Edge) existing(ctx *fasthttp.RequestCtx, video string) (*wire.Row, erro
 	return row, err
 }
 
-// deleteComment answers DELETE /comments/{liveVideoId}/{commentId}.
+// deleteComment answers DELETE /comments/{liveVideoId}/{commentId}. One that
+// waits for a moderator is taken out of the queue.
 func (e *Edge) deleteComment(ctx *fasthttp.RequestCtx) error {
 	video, err := liveVideoID(ctx)
 	if err != nil {
@@ -257,16 +263,21 @@ func (e *Edge) deleteComment(ctx *fasthttp.RequestCtx) error {
 	if err := e.limitRead(e.client(ctx, who), video); err != nil {
 		return err // of whether there is such a comment
 	}
-	row, err := e.existing(ctx, video)
-	if err != nil {
-		return err
-	}
-	if row.UserId != who.id && !who.moderates() {
-		return forbidden.because("Only its author, a moderator or an admin may delete a comment.")
+	var request protoMessage
+	if row, err := e.existing(ctx, video); err != nil {
+		held, err := e.heldInstead(ctx, video, who, err)
+		if err != nil {
+			return err
+		}
+		request = &wire.ResolveHeld{HeldId: held.Row.Id, By: who.id}
+	} else {
+		if row.UserId != who.id && !who.moderates() {
+			return forbidden.because("Only its author, a moderator or an admin may delete a comment.")
+		}
+		request = &wire.DeleteComment{CommentId: row.Id, DeletedBy: who.id, UserId: row.UserId, ParentId: row.ParentId}
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), e.config.RetryTime)
 	defer cancel()
-	request := &wire.DeleteComment{CommentId: row.Id, DeletedBy: who.id, UserId: row.UserId, ParentId: row.ParentId}
 	if _, err := e.change(deadline, video, request); err != nil {
 		return err
 	}

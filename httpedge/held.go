@@ -75,27 +75,26 @@ func appendHeld(to []byte, row *wire.HeldRow, reader *user) []byte {
 	return spliced(to, actors.RowJSON(row.Row), text("reason", reason))
 }
 
-// getHeld answers with a comment that waits, if the reader may see it; otherwise
-// what is missing stays so.
-func (e *Edge) getHeld(ctx *fasthttp.RequestCtx, video string, reader *user, missing error) error {
+// heldInstead gives the comment that waits under the id of a path, if the reader
+// may see it; otherwise what is missing stays so.
+func (e *Edge) heldInstead(ctx *fasthttp.RequestCtx, video string, reader *user, missing error) (*wire.HeldRow, error) {
 	id, err := commentID(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if p := new(problem); reader == nil || !errors.As(missing, &p) || p.Status != fasthttp.StatusNotFound {
-		return missing
+		return nil, missing
 	}
 	deadline, cancel := context.WithTimeout(context.Background(), readDeadline)
 	defer cancel()
 	rows, err := e.held(deadline, video, reader, id)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(rows) == 0 || rows[0].Resolved {
-		return missing
+		return nil, missing
 	}
-	answerJSON(ctx, fasthttp.StatusOK, appendHeld(nil, rows[0], reader))
-	return nil
+	return rows[0], nil
 }
 
 // approve answers POST /videos/{liveVideoId}/held/{heldId}/approve: the comment

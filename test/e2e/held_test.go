@@ -28,6 +28,7 @@ func TestHeldComments(t *testing.T) {
 		t.Run("shown to author and moderators", func(t *testing.T) { heldIsShown(t, a) })
 		t.Run("approved", func(t *testing.T) { heldIsApproved(t, a) })
 		t.Run("rejected", func(t *testing.T) { heldIsRejected(t, a) })
+		t.Run("deleted", func(t *testing.T) { heldIsDeleted(t, a) })
 		t.Run("at the end", func(t *testing.T) { heldAtTheEnd(t, a) })
 		t.Run("keys", func(t *testing.T) { keysOfModerated(t, a) })
 		t.Run("pages", func(t *testing.T) { heldOnPages(t, a) })
@@ -118,11 +119,11 @@ func heldIsShown(t *testing.T, a *arena) {
 	if body := anyone.do(t, http.MethodGet, "/comments/"+room, nil).Body; strings.Contains(string(body), `"held":`) {
 		t.Errorf("anybody sees %s", body)
 	}
-	// It is no comment: nobody answers it, reacts to it, pins or deletes it.
+	// It is no comment: nobody answers it, reacts to it or pins it.
 	expectProblem(t, ann.do(t, http.MethodPost, "/comments/"+room, map[string]string{"message": "re", "parentId": held.ID}), http.StatusBadRequest)
 	expectProblem(t, ann.do(t, http.MethodPost, "/comments/"+room+"/reactions", map[string]string{"type": "like", "commentId": held.ID}), http.StatusNotFound)
 	expectProblem(t, ad.do(t, http.MethodPut, "/videos/"+room, map[string]string{"pinnedCommentId": held.ID}), http.StatusNotFound)
-	expectProblem(t, mo.do(t, http.MethodDelete, path, nil), http.StatusNotFound)
+	expectProblem(t, bob.do(t, http.MethodDelete, path, nil), http.StatusNotFound)
 	expectProblem(t, mo.do(t, http.MethodGet, path+"/replies", nil), http.StatusNotFound)
 	if v, err := anyone.next().Room(t.Context(), room); err != nil || v.Comments != 2 {
 		t.Errorf("%d comments, %v", v.Comments, err)
@@ -240,6 +241,47 @@ func heldIsRejected(t *testing.T, a *arena) {
 		}
 		return strings.Join(all, ", "), err
 	})
+}
+
+// heldIsDeleted checks that an author may take back what waits, and that who
+// keeps order may throw it away where it stands.
+func heldIsDeleted(t *testing.T, a *arena) {
+	room := a.room(t, "taken-back")
+	ann, bob, mo, anyone := a.user("ann", "viewer"), a.user("bob", "viewer"), a.user("mo", "moderator"), a.anyone()
+	key := harness.Header("Idempotency-Key", "k")
+	var first harness.Shown
+	expectStatus(t, do(t, ann.next(), http.MethodPost, "/comments/"+room, message("dubious"), key), http.StatusAccepted, &first)
+	second := ann.hold(t, room, "dubious too", "")
+	authors, moderators := ann.stream(t, room, ""), mo.stream(t, room, "")
+	remove := func(who *somebody, id string, status int) {
+		t.Helper()
+		answer := who.do(t, http.MethodDelete, "/comments/"+room+"/"+id, nil)
+		if answer.Status != status {
+			t.Errorf("got %v, want %d", answer, status)
+		}
+	}
+	remove(bob, first.ID, http.StatusNotFound)
+	remove(anyone, first.ID, http.StatusUnauthorized)
+	remove(ann, first.ID, http.StatusNoContent)
+	remove(mo, second.ID, http.StatusNoContent)
+	for _, id := range []string{first.ID, second.ID} {
+		for _, s := range []*harness.Stream{authors, moderators} {
+			if data := wait(t, s, "held", `"resolved":"rejected"`); !strings.Contains(data, `"id":"`+id+`"`) {
+				t.Errorf("told %s", data)
+			}
+		}
+		remove(ann, id, http.StatusNotFound)
+		expectProblem(t, ann.do(t, http.MethodGet, "/comments/"+room+"/"+id, nil), http.StatusNotFound)
+		expectProblem(t, mo.do(t, http.MethodPost, "/videos/"+room+"/held/"+id+"/approve", nil), http.StatusNotFound)
+	}
+	if list, err := mo.next().Held(t.Context(), room); err != nil || len(list) != 0 {
+		t.Errorf("still waits: %+v, %v", list, err)
+	}
+	again := do(t, ann.next(), http.MethodPost, "/comments/"+room, message("dubious"), key)
+	expectKind(t, again, http.StatusForbidden, "forbidden")
+	if strings.Contains(string(again.Body), "moderator") {
+		t.Errorf("who has taken it back is told %s", again.Body)
+	}
 }
 
 // heldAtTheEnd checks that nothing is posted behind the end of a live video.
