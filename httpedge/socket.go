@@ -29,6 +29,7 @@ type socket struct {
 	stopped bool   // what is held may have whole frames: see stop
 	ended   bool   // what the client says is of no interest any more
 	slow    *time.Timer
+	came    bool // a message as a whole, since slow was looked at
 
 	mu      sync.Mutex
 	queue   []queued
@@ -107,6 +108,8 @@ func (s *socket) take(data []byte) (rest []byte) {
 			return data
 		}
 		data = data[n:]
+		// A control frame between fragments does not end their message.
+		s.came = s.came || complete && !s.reader.open
 		switch {
 		case err != nil:
 		case !complete:
@@ -151,15 +154,16 @@ func (s *socket) end() {
 // long. What waits because the queue is full is not the client's doing.
 func (s *socket) watchSlowness() {
 	under := !s.ended && !s.stopped && (len(s.held) > 0 || s.reader.open)
-	switch {
-	case under && s.slow == nil:
+	if s.slow != nil && (!under || s.came) { // what is under way now is another message
+		s.slow.Stop()
+		s.slow = nil
+	}
+	s.came = false
+	if under && s.slow == nil {
 		viewer, patience := s.conn.viewer, s.edge.config.slowMessage
 		s.slow = time.AfterFunc(patience, func() {
 			viewer.CloseWith(actors.ClosePolicy, "A message must be sent within "+patience.String()+".")
 		})
-	case !under && s.slow != nil:
-		s.slow.Stop()
-		s.slow = nil
 	}
 }
 

@@ -436,6 +436,45 @@ func TestASlowMessageClosesTheSocket(t *testing.T) {
 	edge.none(t)
 }
 
+// A slow client that always has a message under way is not one that does not
+// finish any.
+func TestEachMessageHasItsOwnTime(t *testing.T) {
+	edge, address := newTestEdge(t, func(c *Config) { c.slowMessage = time.Second })
+	s := openSocket(t, address, "/comments/v/ws")
+	const messages, pace = 8, 250 * time.Millisecond
+	var rest []byte
+	for i := range messages {
+		frame := frameOf(finText, fmt.Sprintf(`{"type":"nonsense","ref":"%d"}`, i))
+		s.send(rest, frame[:8]) // the end of one and the beginning of the next in one packet
+		rest = frame[8:]
+		time.Sleep(pace) // of the client
+	}
+	s.send(rest)
+	for i := range messages {
+		if e := s.until("error"); e.Ref != fmt.Sprint(i) {
+			t.Errorf("answer %d is %+v", i, e)
+		}
+	}
+	// Pings between the fragments of a message do not prolong it.
+	s.send(frameOf(firstText, "hello"))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			if _, err := s.conn.Write(frameOf(finPing, "x")); err != nil {
+				return
+			}
+			time.Sleep(pace / 5) // of the client
+		}
+	}()
+	if code := s.closed(); code != actors.ClosePolicy {
+		t.Errorf("closed with %d", code)
+	}
+	_ = s.conn.Close()
+	<-done
+	edge.none(t)
+}
+
 func TestWhatIsNoHandshakeIsAnsweredAsARequest(t *testing.T) {
 	edge, address := newTestEdge(t, func(c *Config) { c.CORSOrigins = []string{"https://friend.example"} })
 	good := []string{"Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: " + rawKey, "Sec-WebSocket-Version: 13"}
