@@ -1,6 +1,7 @@
 package httpedge
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/fasthttp/router"
@@ -33,26 +34,27 @@ func (e *Edge) routes() *router.Router {
 		r.GET(path, e.endpoint(f))
 		r.HEAD(path, e.endpoint(f))
 	}
+	// refuseOthers is for a path that looks like that of a comment, but is not:
+	// what can be done with a comment is not possible there.
+	refuseOthers := func(path string, taken ...string) {
+		allow := strings.Join(append(taken, fasthttp.MethodOptions), ", ")
+		refuse := e.endpoint(func(ctx *fasthttp.RequestCtx) error { return notAllowed(ctx, allow) })
+		for _, method := range []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodDelete} {
+			if !slices.Contains(taken, method) {
+				r.Handle(method, path, refuse)
+			}
+		}
+		r.ANY(path, refuse) // whatever has no route of its own
+	}
 
 	get("/comments/{liveVideoId}", e.listComments)
 	r.POST("/comments/{liveVideoId}", e.endpoint(e.postComment))
 	get("/comments/{liveVideoId}/stream", e.streamVideo)
-	// The path of a stream looks like that of a comment, which can be deleted.
-	r.DELETE("/comments/{liveVideoId}/stream", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
-		return notAllowed(ctx, "GET, HEAD")
-	}))
+	refuseOthers("/comments/{liveVideoId}/stream", fasthttp.MethodGet, fasthttp.MethodHead)
 	r.POST("/comments/{liveVideoId}/reactions", e.endpoint(e.postReactions))
-	for _, method := range []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodDelete} {
-		r.Handle(method, "/comments/{liveVideoId}/reactions", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
-			return notAllowed(ctx, "POST")
-		}))
-	}
+	refuseOthers("/comments/{liveVideoId}/reactions", fasthttp.MethodPost)
 	r.GET("/comments/{liveVideoId}/ws", e.endpoint(e.streamSocket))
-	for _, method := range []string{fasthttp.MethodHead, fasthttp.MethodDelete} { // a comment's, as above
-		r.Handle(method, "/comments/{liveVideoId}/ws", e.endpoint(func(ctx *fasthttp.RequestCtx) error {
-			return notAllowed(ctx, "GET")
-		}))
-	}
+	refuseOthers("/comments/{liveVideoId}/ws", fasthttp.MethodGet)
 	get("/comments/{liveVideoId}/{commentId}", e.getComment)
 	r.DELETE("/comments/{liveVideoId}/{commentId}", e.endpoint(e.deleteComment))
 	get("/comments/{liveVideoId}/{commentId}/replies", e.listReplies)

@@ -46,6 +46,33 @@ func TestOtherMethodsAreRefusedWithAllow(t *testing.T) {
 	}
 }
 
+// Paths that look like that of a comment say of no comment's methods that they
+// were possible.
+func TestAllowIsExactBesideComments(t *testing.T) {
+	n := harness.Start(t)
+	admin := n.User("ad", "admin")
+	for path, allow := range map[string]string{
+		"/comments/room/stream": "GET, HEAD, OPTIONS", "/comments/room/reactions": "POST, OPTIONS", "/comments/room/ws": "GET, OPTIONS",
+	} {
+		taken := strings.Split(allow, ", ")
+		for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+			if slices.Contains(taken, method) {
+				if method == "GET" && strings.HasSuffix(path, "/stream") {
+					continue // it goes on
+				}
+				if answer := do(t, admin, method, path, nil, nil); answer.Status == http.StatusMethodNotAllowed {
+					t.Errorf("%s %s: %v", method, path, answer)
+				}
+				continue
+			}
+			answer := do(t, admin, method, path, nil, nil)
+			if got := answer.Header.Get("Allow"); answer.Status != http.StatusMethodNotAllowed || got != allow {
+				t.Errorf("%s %s: %v, Allow is %q, want %q", method, path, answer, got, allow)
+			}
+		}
+	}
+}
+
 func TestOptionsSaysWhatIsAllowed(t *testing.T) {
 	n := harness.Start(t)
 	for path := range methodsOf {
