@@ -23,6 +23,9 @@ func (e *Edge) listHeld(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if err := e.limitRead(e.client(ctx, reader), video); err != nil {
+		return err
+	}
 	if err := e.mustExist(video); err != nil {
 		return err
 	}

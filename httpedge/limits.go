@@ -151,9 +151,11 @@ func (e *Edge) limitReactions(c client, video string, count int) error {
 	return e.limits.reactions.take(c, count, video)
 }
 
-// limitRead refuses a reading of history, of a comment, or of a live video's
-// state, above a rate.
-func (e *Edge) limitRead(c client, video string) error { return e.limits.reads.take(c, 1, video) }
+// limitRead refuses a reading of history, of a comment, of what waits, or of a
+// live video's state, above a rate. The lobby is of no live video.
+func (e *Edge) limitRead(c client, videos ...string) error {
+	return e.limits.reads.take(c, 1, videos...)
+}
 
 // limitJoin refuses a new stream of live videos above a rate.
 func (e *Edge) limitJoin(c client, videos ...string) error {

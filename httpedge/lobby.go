@@ -84,6 +84,9 @@ func (e *Edge) listVideos(ctx *fasthttp.RequestCtx) error {
 	if err != nil {
 		return err
 	}
+	if err := e.limitRead(e.client(ctx, reader)); err != nil {
+		return err
+	}
 	page, err := e.lobbyPage(q)
 	if err != nil {
 		return err

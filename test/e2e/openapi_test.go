@@ -265,6 +265,7 @@ func (s *described) tooManyReads(t *testing.T, d *description) {
 	for op, path := range map[string]string{
 		"listComments": "/comments/room", "getComment": "/comments/room/" + comment, "deleteComment": "/comments/room/" + comment,
 		"listReplies": "/comments/room/" + comment + "/replies", "getVideo": "/videos/room",
+		"listVideos": "/videos", "listHeld": "/videos/room/held",
 	} {
 		answer := d.validate(t, exchange{op: op, status: 429, node: s.tight, path: path, token: token})
 		if answer.Header.Get("RateLimit") == "" || answer.Header.Get("RateLimit-Policy") == "" {

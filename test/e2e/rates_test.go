@@ -61,6 +61,13 @@ func TestReadsAreLimitedPerAddressUserAndRoom(t *testing.T) {
 				t.Errorf("%s: %s is refused with %v", row.flag, path, answer.Header)
 			}
 		}
+		lobby := http.StatusTooManyRequests
+		if strings.HasSuffix(row.flag, "room=0.1") {
+			lobby = http.StatusOK // it is of no room
+		}
+		if answer := do(t, client, http.MethodGet, "/videos", nil, nil); answer.Status != lobby {
+			t.Errorf("%s: the lobby: %v", row.flag, answer)
+		}
 		if row.otherRoom != "" {
 			other := n.Anyone()
 			if row.other != "" {
