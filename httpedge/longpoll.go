@@ -58,9 +58,12 @@ func (e *Edge) waitForPage(ctx *fasthttp.RequestCtx, video string, reader *user,
 		answerJSON(ctx, fasthttp.StatusOK, body)
 		return nil
 	}
-	leave, longer := e.enter(e.client(ctx, reader), actors.ViewerConfig{LiveVideoID: video})
-	if leave == nil {
-		return unavailable.because("Nobody can wait here now.").after(putOff(longer))
+	leave, limited := e.enter(e.client(ctx, reader), actors.ViewerConfig{LiveVideoID: video})
+	switch {
+	case limited != nil:
+		return limited // this is no EventSource, which an error status would end
+	case leave == nil:
+		return unavailable.because("Nobody can wait here now.").after(putOff(0))
 	}
 	p := &longPoll{edge: e, video: video, reader: reader, r: r, head: e.pollHead(ctx)}
 	p.timer = time.AfterFunc(math.MaxInt64, p.timeOver) // it begins when the viewer is there
@@ -139,6 +142,11 @@ func (e *Edge) pollHead(ctx *fasthttp.RequestCtx) []byte {
 	}
 	if len(headers) > 1 || e.auth.cors.any {
 		head = append(head, "Access-Control-Expose-Headers: "+exposedHeaders+"\r\n"...)
+	}
+	for _, field := range []string{rateLimitPolicyField, rateLimitField} {
+		if value := ctx.Response.Header.Peek(field); len(value) > 0 {
+			head = append(append(append(head, field+": "...), value...), "\r\n"...)
+		}
 	}
 	return append(head, "\r\n"...)
 }

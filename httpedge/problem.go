@@ -74,6 +74,15 @@ func (p *problem) after(d time.Duration) *problem {
 	return p
 }
 
+// wait is how long it is of no use to try again, if that is known. A problem of
+// nil is none.
+func (p *problem) wait() time.Duration {
+	if p == nil {
+		return 0
+	}
+	return p.retryAfter
+}
+
 // unavailableRetry is what clients are told when a comment can't be stored.
 const unavailableRetry = 2 * time.Second
 

@@ -37,9 +37,9 @@ func (e *Edge) streamSocket(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	from := e.client(ctx, reader)
-	leave, wait := e.enter(from, v)
+	leave, limited := e.enter(from, v)
 	if leave == nil {
-		putOffSocket(ctx, v.Head, wait)
+		putOffSocket(ctx, v.Head, limited.wait())
 		return nil
 	}
 	s := &socket{

@@ -70,9 +70,9 @@ func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) erro
 		}
 		return err
 	}
-	leave, wait := e.enter(e.client(ctx, reader), viewer)
+	leave, limited := e.enter(e.client(ctx, reader), viewer)
 	if leave == nil {
-		e.comeBackLater(ctx, wait)
+		e.comeBackLater(ctx, limited.wait())
 		return nil
 	}
 	viewer.Closed = leave
@@ -88,18 +88,17 @@ func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) erro
 }
 
 // enter admits a stream, and gives what is to be called when it ends; nil if it
-// can't be opened now. Then wait is how long that is so at least, if that is
-// known.
-func (e *Edge) enter(c client, viewer actors.ViewerConfig) (leave func(), wait time.Duration) {
+// can't be opened now. Then limited is the rate's refusal, or nil if it is not
+// a rate that keeps it out.
+func (e *Edge) enter(c client, viewer actors.ViewerConfig) (leave func(), limited *problem) {
 	videos := viewer.Videos
 	if viewer.LiveVideoID != "" {
 		videos = []string{viewer.LiveVideoID}
 	}
 	refused := refusedDrain
 	if !e.draining.Load() {
-		var limited *problem
 		if err := e.limitJoin(c, videos...); errors.As(err, &limited) {
-			refused, wait = refusedRate, limited.retryAfter
+			refused = refusedRate
 		} else {
 			refused, leave = e.admit.enter(c)
 		}
@@ -107,7 +106,7 @@ func (e *Edge) enter(c client, viewer actors.ViewerConfig) (leave func(), wait t
 	if refused != admitted {
 		e.metrics.refused[refused].Inc()
 	}
-	return leave, wait
+	return leave, limited
 }
 
 // passes says whether what keeps a stream from being opened may be over later,
