@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,13 +76,13 @@ func (e *Edge) stream(ctx *fasthttp.RequestCtx, viewer actors.ViewerConfig) erro
 		e.comeBackLater(ctx, limited.wait())
 		return nil
 	}
-	viewer.Closed = leave
-	viewer.Head = e.streamHead(ctx, viewer)
 	if ctx.IsHead() {
-		viewer.Closed()
-		ctx.SetContentType("text/event-stream")
+		leave()
+		answerStreamHead(ctx, viewer)
 		return nil
 	}
+	viewer.Closed = leave
+	viewer.Head = e.streamHead(ctx, viewer)
 	ctx.HijackSetNoResponse(true)
 	ctx.Hijack(func(conn net.Conn) { e.openStream(conn, viewer, reader, nil) })
 	return nil
@@ -210,7 +211,17 @@ var streamHeaders = [][2]string{
 	{"Cache-Control", "no-cache, no-transform"},
 	{"X-Accel-Buffering", "no"},
 	{"X-Content-Type-Options", "nosniff"},
-	{"Connection", "close"},
+}
+
+// answerStreamHead answers a HEAD request as the stream would begin.
+func answerStreamHead(ctx *fasthttp.RequestCtx, v actors.ViewerConfig) {
+	for _, h := range streamHeaders {
+		ctx.Response.Header.Set(h[0], h[1])
+	}
+	ctx.Response.Header.Add("Vary", "Accept-Encoding")
+	if v.Encoding == actors.Gzip {
+		ctx.Response.Header.Set("Content-Encoding", "gzip")
+	}
 }
 
 // streamHead writes the head of a stream's answer.
@@ -222,7 +233,8 @@ func (e *Edge) streamHead(ctx *fasthttp.RequestCtx, v actors.ViewerConfig) []byt
 		head = append(head, value...)
 		head = append(head, "\r\n"...)
 	}
-	head = append(head, "HTTP/1.1 200 OK\r\n"...)
+	head = append(head, "HTTP/1.1 200 OK\r\nConnection: close\r\nDate: "...)
+	head = append(time.Now().UTC().AppendFormat(head, http.TimeFormat), "\r\n"...)
 	for _, h := range streamHeaders {
 		add(h[0], h[1])
 	}
