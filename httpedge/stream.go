@@ -49,7 +49,7 @@ func (e *Edge) streamBundle(ctx *fasthttp.RequestCtx) error {
 		if v.After, v.Resume, err = resumePoint(ctx); err != nil {
 			return err
 		}
-	} else if id := resumeID(ctx); id != "" {
+	} else if id, given := resumeID(ctx); given {
 		var err error
 		if v.Positions, err = actors.ParsePositions(id, len(v.Videos)); err != nil {
 			return malformed.because("The resume id is %v.", err)
@@ -166,20 +166,19 @@ func (e *Edge) readStream(ctx *fasthttp.RequestCtx, v *actors.ViewerConfig) (rea
 	return reader, nil
 }
 
-// resumeID gives what a client has got to, empty if it says nothing. The
-// header is what a browser knows; it goes before the parameter, which the page
-// wrote once.
-func resumeID(ctx *fasthttp.RequestCtx) string {
+// resumeID gives what a client has got to, if it says something. The header is
+// what a browser knows; it goes before the parameter, which the page wrote once.
+func resumeID(ctx *fasthttp.RequestCtx) (id string, given bool) {
 	if header := ctx.Request.Header.Peek("Last-Event-ID"); len(header) > 0 {
-		return string(header)
+		return string(header), true
 	}
-	return string(ctx.QueryArgs().Peek("lastEventId"))
+	return string(ctx.QueryArgs().Peek("lastEventId")), ctx.QueryArgs().Has("lastEventId")
 }
 
 // resumePoint gives the last comment that a client has.
 func resumePoint(ctx *fasthttp.RequestCtx) (after uint64, given bool, err error) {
-	id := resumeID(ctx)
-	if id == "" && !ctx.QueryArgs().Has("lastEventId") {
+	id, given := resumeID(ctx)
+	if !given {
 		return 0, false, nil
 	}
 	if after, err = actors.ParseID(id); err != nil {

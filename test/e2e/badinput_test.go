@@ -120,6 +120,9 @@ func badReads() []badInput {
 		{"resume id negative", "GET /comments/room/stream", nil, harness.Header("Last-Event-ID", "-5"), malformed},
 		{"resume id too large", "GET /comments/room/stream", nil, harness.Header("Last-Event-ID", "99999999999999999999"), malformed},
 		{"resume id huge", "GET /comments/room/stream", nil, harness.Header("Last-Event-ID", strings.Repeat("9", 3000)), malformed},
+		{"resume id empty", "GET /comments/room/stream?lastEventId=", nil, nil, malformed},
+		{"resume id of several empty", "GET /stream?videos=room,other&lastEventId=", nil, nil, malformed},
+		{"resume id of several, of one", "GET /stream?videos=room,other&lastEventId=5", nil, nil, malformed},
 		{"resume id by query", "GET /comments/room/stream?lastEventId=1x", nil, nil, malformed},
 		{"guest where none are welcome", "POST /guest", `{"name":"x"}`, nil, []int{http.StatusForbidden, http.StatusNotFound}},
 	}
