@@ -1,13 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"github.com/golang-jwt/jwt/v5"
 
 	"barrage/test/harness"
@@ -104,6 +107,64 @@ func TestStreamsEndWhenTheirTokenIsWithdrawn(t *testing.T) {
 		}
 	}
 	if got := metric(t, n, "barrage_streams_revoked_total"); got != 6 {
+		t.Errorf("%v streams revoked", got)
+	}
+}
+
+// TestWebSocketsAndPollsEndWhenTheirTokenIsWithdrawn: they are streams, too.
+func TestWebSocketsAndPollsEndWhenTheirTokenIsWithdrawn(t *testing.T) {
+	p, n := login(t)
+	for _, token := range []string{"socket", "poll", "stays"} {
+		p.Session(token, map[string]any{"sub": "user of " + token})
+	}
+	const query = "/comments/room?since=0&wait=60"
+	poll := func(token string) <-chan error {
+		done := make(chan error, 1)
+		ctx, cancel := context.WithTimeout(t.Context(), harness.Patience/2) // before the wait is over by itself
+		t.Cleanup(cancel)
+		go func() {
+			answer, err := n.Anyone().Do(ctx, http.MethodGet, query, nil, harness.Header("X-Session-Token", token))
+			if err == nil && (answer.Status != http.StatusOK || !strings.Contains(string(answer.Body), `"comments":[]`)) {
+				err = fmt.Errorf("answered %v", answer)
+			}
+			done <- err
+		}()
+		return done
+	}
+	socket, stays := n.Socket(t, n.Anyone(), "room", "token=socket"), n.Socket(t, n.Anyone(), "room", "token=stays")
+	polled := poll("poll")
+	eventually(t, func() error {
+		if got := video(t, n.Anyone(), "room").Viewers; got != 3 {
+			return fmt.Errorf("%d viewers", got)
+		}
+		return nil
+	})
+	p.Session("socket", nil)
+	p.Session("poll", nil)
+	if err := <-polled; err != nil {
+		t.Errorf("who waited: %v", err)
+	}
+	for told := false; ; {
+		e, err := socket.Next()
+		if err == nil {
+			told = e.Event == "retry"
+			continue
+		}
+		if got := websocket.CloseStatus(err); got != websocket.StatusGoingAway || !told {
+			t.Errorf("the WebSocket ended with %v; told when to come back: %v", err, told)
+		}
+		break
+	}
+	// Who comes back is refused.
+	if _, err := n.Anyone().Socket(t.Context(), "room", "token=socket"); harness.StatusOf(err) != http.StatusUnauthorized {
+		t.Errorf("a WebSocket again: %v", err)
+	}
+	expectProblem(t, do(t, n.Anyone(), http.MethodGet, query, nil, harness.Header("X-Session-Token", "poll")), http.StatusUnauthorized)
+	last := post(t, n.Client("stays"), "room", "to those who stay")
+	if c, err := stays.NextComment(); err != nil || c != last {
+		t.Errorf("who stays: %+v, %v", c, err)
+	}
+	if got := metric(t, n, "barrage_streams_revoked_total"); got != 2 {
 		t.Errorf("%v streams revoked", got)
 	}
 }
