@@ -167,9 +167,9 @@ func TestTheRegistryHasWhatIsOpen(t *testing.T) {
 	}
 }
 
-// TestASlowLoginHoldsUpNobodyElse: tokens that are asked for elsewhere wait
-// apart from those that this node knows.
-func TestASlowLoginHoldsUpNobodyElse(t *testing.T) {
+// remoteGrant is that of a token that is asked for elsewhere.
+func remoteGrant(t *testing.T) *identity.Grant {
+	t.Helper()
 	login := idp.Start(t)
 	login.Session("token", map[string]any{"sub": "ann"})
 	authority, err := identity.New(identity.Config{
@@ -183,6 +183,13 @@ func TestASlowLoginHoldsUpNobodyElse(t *testing.T) {
 	if err != nil || !slow.Remote() {
 		t.Fatal(slow, err)
 	}
+	return slow
+}
+
+// TestASlowLoginHoldsUpNobodyElse: tokens that are asked for elsewhere wait
+// apart from those that this node knows.
+func TestASlowLoginHoldsUpNobodyElse(t *testing.T) {
+	slow := remoteGrant(t)
 	synctest.Test(t, func(t *testing.T) {
 		again := func(ctx context.Context, g *identity.Grant) error {
 			if g.Remote() {
@@ -205,6 +212,43 @@ func TestASlowLoginHoldsUpNobodyElse(t *testing.T) {
 		if let, _ := v.counts(); let != 1 {
 			t.Errorf("a stream whose token this node knows was let go %d times", let)
 		}
+	})
+}
+
+// TestARoundIsOverInTimeWithALoginThatTakesItsTime: so many tokens are asked
+// for at a time, and no more.
+func TestARoundIsOverInTimeWithALoginThatTakesItsTime(t *testing.T) {
+	slow := remoteGrant(t)
+	synctest.Test(t, func(t *testing.T) {
+		const streams, latency = 3200, 400 * time.Millisecond // 20 s of questions; 80 s with a quarter of them at a time
+		var mu sync.Mutex
+		asked, open, most := 0, 0, 0
+		again := func(context.Context, *identity.Grant) error {
+			mu.Lock()
+			asked, open = asked+1, open+1
+			most = max(most, open)
+			mu.Unlock()
+			time.Sleep(latency)
+			mu.Lock()
+			open--
+			mu.Unlock()
+			return nil
+		}
+		r := newRechecks(again, 30*time.Second, prometheus.NewRegistry())
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		for range streams {
+			r.watch(&user{grant: slow}, &testViewer{}, nil)
+		}
+		r.run(ctx)
+		time.Sleep(33 * time.Second)
+		mu.Lock()
+		if asked < streams || most != recheckQuestions {
+			t.Errorf("%d of %d streams were checked in a round, %d at a time", asked, streams, most)
+		}
+		mu.Unlock()
+		cancel()
+		time.Sleep(10 * time.Second) // what is asked is answered
 	})
 }
 

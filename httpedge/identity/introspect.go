@@ -25,8 +25,9 @@ const (
 	// ones: who makes tokens up can't push the good ones out.
 	maxRemembered = 20_000
 	// maxQuestions is how many questions are asked at a time. Others wait for
-	// their turn as long as a question may take.
-	maxQuestions = 32
+	// their turn as long as a question may take. Two thirds are as many as
+	// checks of open streams ask at a time; the rest is for those who come.
+	maxQuestions = 96
 	// maxAnswerBytes bounds an answer.
 	maxAnswerBytes = 64 << 10
 

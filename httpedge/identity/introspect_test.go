@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -218,6 +221,45 @@ func TestThoseWhoComeTogetherShareAQuestion(t *testing.T) {
 	all.Wait()
 	if login.Questions() != 1 {
 		t.Errorf("asked %d times", login.Questions())
+	}
+}
+
+func TestSoManyQuestionsAreAskedAtATime(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	open, most := 0, 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		open++
+		most = max(most, open)
+		mu.Unlock()
+		entered <- struct{}{}
+		<-release
+		mu.Lock()
+		open--
+		mu.Unlock()
+		_, _ = io.WriteString(w, `{"active":true,"sub":"ann"}`)
+	}))
+	defer server.Close()
+	_, a := newTestSessions(t, newClock(), func(c *Config) { c.IntrospectionURL, c.IntrospectionTimeout = server.URL, time.Minute })
+	var all sync.WaitGroup
+	for n := range 2 * maxQuestions {
+		all.Go(func() {
+			if _, err := a.Session(t.Context(), fmt.Sprint("token ", n)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range maxQuestions {
+		<-entered
+	}
+	close(release)
+	for range maxQuestions {
+		<-entered
+	}
+	all.Wait()
+	if most != maxQuestions {
+		t.Errorf("%d questions at a time", most)
 	}
 }
 
