@@ -305,6 +305,12 @@ func (m *heldModel) resolve() {
 	id := slices.Min(slices.Collect(maps.Keys(m.waiting)))
 	approve := m.random.IntN(2) == 0
 	a := m.n.ask(m.video, &wire.ResolveHeld{HeldId: id, Approve: approve, By: "mod"}).(*wire.CommentAnswer)
+	if m.ended && approve {
+		if code(a) != wire.Code_ENDED {
+			m.t.Errorf("%s has ended, and approving is answered with %v", m.video, a)
+		}
+		return
+	}
 	if a.Fault != nil {
 		m.t.Errorf("%s: %v", m.video, a.Fault)
 		return
