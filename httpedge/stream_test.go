@@ -32,8 +32,10 @@ func TestHeadsOfStreamsAreAlike(t *testing.T) {
 	for _, path := range []string{"/comments/v/stream", "/stream?videos=v,w"} {
 		for _, more := range []string{"", "Accept-Encoding: gzip\r\n"} {
 			get, head := headers("GET", path, more), headers("HEAD", path, more)
-			for _, name := range []string{"Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Content-Type-Options", "Vary",
-				"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials"} {
+			for _, name := range []string{
+				"Content-Type", "Cache-Control", "X-Accel-Buffering", "X-Content-Type-Options", "Vary",
+				"Access-Control-Allow-Origin", "Access-Control-Allow-Credentials",
+			} {
 				if len(get.Values(name)) == 0 || !slices.Equal(get.Values(name), head.Values(name)) {
 					t.Errorf("%s %s%s: GET has %q, HEAD %q", path, more, name, get.Values(name), head.Values(name))
 				}
