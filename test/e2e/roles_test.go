@@ -140,9 +140,12 @@ func roomMethods(t *testing.T, a *arena) {
 		expectProblem(t, admin.do(t, "GET", path, nil), http.StatusBadRequest)
 	}
 	expectProblem(t, admin.do(t, "PUT", "/videos/a.b", `{}`), http.StatusBadRequest)
-	for _, id := range []string{"x", "0", "-1", "01", "9223372036854775808"} {
+	for id, want := range map[string]int{
+		"x": http.StatusBadRequest, "0": http.StatusNotFound, "-1": http.StatusBadRequest, "01": http.StatusBadRequest,
+		"9223372036854775808": http.StatusBadRequest,
+	} {
 		for _, act := range []string{"approve", "reject"} {
-			expectProblem(t, admin.do(t, "POST", "/videos/room/held/"+id+"/"+act, nil), http.StatusBadRequest)
+			expectProblem(t, admin.do(t, "POST", "/videos/room/held/"+id+"/"+act, nil), want)
 		}
 	}
 	var v harness.Video
