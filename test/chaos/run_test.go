@@ -139,7 +139,29 @@ func (w *world) finish(c *crowd) {
 		stopped.Go(v.stop)
 	}
 	stopped.Wait()
-	w.report(w.rows(c, same))
+	w.report(w.rows(c, same, w.stillCounted()))
+}
+
+// stillCounted are viewers that rooms count though all have left: those of a
+// node that died are to be forgotten with its lease.
+func (w *world) stillCounted() verify.Row {
+	var still []verify.Finding
+	for deadline := time.Now().Add(harness.Patience); ; time.Sleep(200 * time.Millisecond) {
+		still = nil
+		for i, n := range w.cluster.Nodes {
+			for room := range w.rooms {
+				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+				v, err := n.Anyone().Video(ctx, room)
+				cancel()
+				if err != nil || v.Viewers != 0 {
+					still = append(still, verify.Finding{Room: room, Text: fmt.Sprintf("%s: %d viewers, %v", nodeName(i), v.Viewers, err)})
+				}
+			}
+		}
+		if len(still) == 0 || time.Now().After(deadline) {
+			return verify.Count("rooms that count viewers after all have left", still)
+		}
+	}
 }
 
 // endRooms posts a comment to each room, which all viewers must get.

@@ -12,7 +12,11 @@ import (
 )
 
 func TestTokensThatAreNotGoodAreRefusedEverywhere(t *testing.T) {
-	n := harness.Start(t)
+	badTokens(t, harness.Start(t), "room")
+}
+
+func badTokens(t *testing.T, n *harness.Node, room string) {
+	t.Helper()
 	claims := func(changes jwt.MapClaims) jwt.MapClaims {
 		c := jwt.MapClaims{"sub": "ann", "role": "admin", "exp": time.Now().Add(time.Hour).Unix()}
 		for k, v := range changes {
@@ -29,7 +33,7 @@ func TestTokensThatAreNotGoodAreRefusedEverywhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mark := post(t, n.User("ann", "viewer"), "room", "here before")
+	mark := post(t, n.User("ann", "viewer"), room, "here before")
 	bad := map[string]string{
 		"alg none":          n.SignedToken(jwt.SigningMethodNone, claims(nil)),
 		"alg HS512":         n.SignedToken(jwt.SigningMethodHS512, claims(nil)),
@@ -53,15 +57,15 @@ func TestTokensThatAreNotGoodAreRefusedEverywhere(t *testing.T) {
 			"header": harness.Header("Authorization", "Bearer "+token),
 			"cookie": harness.Header("Cookie", "session="+strings.ReplaceAll(token, " ", "")),
 		} {
-			answer := do(t, n.Anyone(), http.MethodPost, "/comments/room", `{"message":"x"}`, header)
+			answer := do(t, n.Anyone(), http.MethodPost, "/comments/"+room, `{"message":"x"}`, header)
 			expectProblem(t, answer, http.StatusUnauthorized)
 			if t.Failed() {
 				t.Fatalf("%s by %s", name, where)
 			}
 		}
-		answer := do(t, n.Anyone(), http.MethodGet, "/comments/room/stream?token="+strings.ReplaceAll(token, " ", "+"), nil, nil)
+		answer := do(t, n.Anyone(), http.MethodGet, "/comments/"+room+"/stream?token="+strings.ReplaceAll(token, " ", "+"), nil, nil)
 		expectProblem(t, answer, http.StatusUnauthorized)
-		answer = do(t, n.Anyone(), http.MethodGet, "/comments/room", nil, harness.Header("Authorization", "Bearer "+token))
+		answer = do(t, n.Anyone(), http.MethodGet, "/comments/"+room, nil, harness.Header("Authorization", "Bearer "+token))
 		expectProblem(t, answer, http.StatusUnauthorized)
 		if t.Failed() {
 			t.Fatal(name)
@@ -72,13 +76,13 @@ func TestTokensThatAreNotGoodAreRefusedEverywhere(t *testing.T) {
 		"basic":       harness.Header("Authorization", "Basic YW5uOmFubg=="),
 		"bearer only": harness.Header("Authorization", "Bearer "),
 	} {
-		answer := do(t, n.Anyone(), http.MethodPost, "/comments/room", `{"message":"x"}`, header)
+		answer := do(t, n.Anyone(), http.MethodPost, "/comments/"+room, `{"message":"x"}`, header)
 		expectProblem(t, answer, http.StatusUnauthorized)
 		if got := answer.Header.Get("WWW-Authenticate"); !strings.HasPrefix(got, "Bearer") {
 			t.Errorf("%s: WWW-Authenticate is %q", name, got)
 		}
 	}
-	if got := history(t, n.Anyone(), "room"); len(got) != 1 || got[0] != mark {
+	if got := history(t, n.Anyone(), room); len(got) != 1 || got[0] != mark {
 		t.Errorf("a refused post is in history: %+v", got)
 	}
 	if strings.Contains(n.Logs(), forged[len(forged)-20:]) {

@@ -171,8 +171,10 @@ var problemTypes = map[int]string{
 	http.StatusServiceUnavailable:    "urn:barrage:problem:unavailable",
 }
 
-func TestBadInputIsRefusedAndChangesNothing(t *testing.T) {
-	n := harness.Start(t)
+func TestBadInputIsRefusedAndChangesNothing(t *testing.T) { badInputIn(t, harness.Start(t)) }
+
+func badInputIn(t *testing.T, n *harness.Node) {
+	t.Helper()
 	admin := n.User("ad", "admin")
 	known := postMany(t, admin, "room", 5)
 	other := postMany(t, admin, "other", 2)

@@ -134,11 +134,13 @@ func numbered(n int) string {
 	return url.QueryEscape(strings.Join(names, ","))
 }
 
-func TestSampledStreamSaysWhatItLeftOut(t *testing.T) {
-	n := harness.Start(t)
+func TestSampledStreamSaysWhatItLeftOut(t *testing.T) { sampledStream(t, harness.Start(t), "room") }
+
+func sampledStream(t *testing.T, n *harness.Node, room string) {
+	t.Helper()
 	ops := n.User("ops", "admin")
-	s := openedStream(t, n, n.Anyone(), "room", "rate=5", nil)
-	all := postMany(t, ops, "room", 300)
+	s := openedStream(t, n, n.Anyone(), room, "rate=5", nil)
+	all := postMany(t, ops, room, 300)
 	shown, toldShown, toldTotal := 0, 0, 0
 	last := ""
 	for toldTotal < len(all) {

@@ -11,18 +11,22 @@ import (
 const site = "https://live.example.com"
 
 func TestPagesOfAllowedOriginsMayCallWithCredentials(t *testing.T) {
-	n := harness.Start(t, harness.Flags("--http-cors-origins="+site+",http://localhost:5173"))
+	allowedOrigins(t, harness.Start(t, harness.Flags("--http-cors-origins="+site+",http://localhost:5173")), "room")
+}
+
+func allowedOrigins(t *testing.T, n *harness.Node, room string) {
+	t.Helper()
 	token := n.Token("ann", "viewer")
 	for _, origin := range []string{site, "http://localhost:5173"} {
 		for name, answer := range map[string]*harness.Answer{
-			"history": do(t, n.Anyone(), http.MethodGet, "/comments/room", nil, harness.Header("Origin", origin)),
-			"post":    do(t, n.Client(token), http.MethodPost, "/comments/room", `{"message":"x"}`, harness.Header("Origin", origin)),
-			"refusal": do(t, n.Anyone(), http.MethodPost, "/comments/room", `{"message":"x"}`, harness.Header("Origin", origin)),
-			"video":   do(t, n.Anyone(), http.MethodGet, "/videos/room", nil, harness.Header("Origin", origin)),
+			"history": do(t, n.Anyone(), http.MethodGet, "/comments/"+room, nil, harness.Header("Origin", origin)),
+			"post":    do(t, n.Client(token), http.MethodPost, "/comments/"+room, `{"message":"x"}`, harness.Header("Origin", origin)),
+			"refusal": do(t, n.Anyone(), http.MethodPost, "/comments/"+room, `{"message":"x"}`, harness.Header("Origin", origin)),
+			"video":   do(t, n.Anyone(), http.MethodGet, "/videos/"+room, nil, harness.Header("Origin", origin)),
 		} {
 			expectCORS(t, name, answer.Header, origin)
 		}
-		s := n.Stream(t, n.Anyone(), "room", "", harness.Header("Origin", origin))
+		s := n.Stream(t, n.Anyone(), room, "", harness.Header("Origin", origin))
 		expectCORS(t, "stream", s.Header, origin)
 	}
 }

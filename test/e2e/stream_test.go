@@ -13,8 +13,12 @@ import (
 )
 
 func TestStreamHeadIsWhatProxiesAndBrowsersNeed(t *testing.T) {
-	n := harness.Start(t)
-	for _, path := range []string{"/comments/room/stream", "/comments/room"} {
+	streamHeads(t, harness.Start(t), "room")
+}
+
+func streamHeads(t *testing.T, n *harness.Node, room string) {
+	t.Helper()
+	for _, path := range []string{"/comments/" + room + "/stream", "/comments/" + room} {
 		for _, encoding := range []string{"identity", "gzip", "gzip, deflate, br, zstd"} {
 			ctx, cancel := context.WithCancel(t.Context())
 			s, err := n.Anyone().Open(ctx, path, harness.Header("Accept", "text/event-stream", "Accept-Encoding", encoding))
@@ -85,12 +89,16 @@ func TestCommentsComeLiveToAllEncodings(t *testing.T) {
 }
 
 func TestHistoryOpensAStreamWithTheLastComments(t *testing.T) {
-	n := harness.Start(t, smallMemory)
+	historyOpens(t, harness.Start(t, smallMemory), "room")
+}
+
+func historyOpens(t *testing.T, n *harness.Node, room string) {
+	t.Helper()
 	ops := n.User("ops", "admin")
-	all := postMany(t, ops, "room", 260)
+	all := postMany(t, ops, room, 260)
 	for _, count := range []int{0, 1, 199, 200} {
-		s := openedStream(t, n, n.Anyone(), "room", fmt.Sprint("history=", count), nil)
-		last := post(t, ops, "room", "live")
+		s := openedStream(t, n, n.Anyone(), room, fmt.Sprint("history=", count), nil)
+		last := post(t, ops, room, "live")
 		all = append(all, last)
 		got, err := s.Comments(count + 1)
 		if err != nil || messages(got) != messages(all[len(all)-1-count:]) {
@@ -98,8 +106,8 @@ func TestHistoryOpensAStreamWithTheLastComments(t *testing.T) {
 		}
 		s.Close()
 	}
-	short := openedStream(t, n, n.Anyone(), "new", "history=200", nil)
-	mark := post(t, ops, "new", "first")
+	short := openedStream(t, n, n.Anyone(), room+"-new", "history=200", nil)
+	mark := post(t, ops, room+"-new", "first")
 	if got, err := short.NextComment(); err != nil || got != mark {
 		t.Errorf("an empty room: %+v, %v", got, err)
 	}
