@@ -207,6 +207,7 @@ func (m *Member) Serve(node Node, storage Storage) error {
 	}
 	m.system.EventStream.Subscribe(func(event any) {
 		if e, ok := event.(*remote.EndpointTerminatedEvent); ok {
+			m.peers.lost(e.Address)
 			m.node.ConnectionLost(e.Address)
 		}
 	})

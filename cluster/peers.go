@@ -229,6 +229,14 @@ func (p *peers) heardFrom(address string) {
 	p.answers[address] = time.Now()
 }
 
+// lost notes that the connection to a node has ended: what it answered before
+// says nothing of the next one.
+func (p *peers) lost(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.answers, address)
+}
+
 // skew is by how much the clocks of the others differ, at most.
 func (p *peers) skew() (most time.Duration) {
 	p.mu.Lock()

@@ -188,21 +188,26 @@ func TestAPollThatHangsUpFreesAllThatItHad(t *testing.T) {
 }
 
 func TestPollsAboveARateAreRefusedAsRequestsAre(t *testing.T) {
-	for _, joins := range []Rates{{User: 0.001}, {Address: 0.001}, {Room: 0.001}} {
-		edge, address := newTestEdge(t, func(c *Config) { c.Joins, c.Reads = joins, Rates{User: 0.1, UserBurst: 9} })
-		token := "Authorization: Bearer " + edge.bearer(t, "ann")
-		first := askFor(t, address, "/comments/v?since=0&wait=60", token)
-		edge.waiting(t, 1)
-		second := answerOf(t, askFor(t, address, "/comments/v?since=0&wait=60", "Connection: close", token))
-		if second.status != http.StatusTooManyRequests || second.header.Get("Retry-After") == "" || second.header.Get("RateLimit") == "" {
-			t.Errorf("%+v: one too many is answered %d, %v", joins, second.status, second.header)
-		}
-		postRaw(t, edge, address, "v", "hello")
-		res := answerOf(t, first)
-		policy, state := res.header.Get("RateLimit-Policy"), res.header.Get("RateLimit")
-		if res.status != http.StatusOK || !strings.HasPrefix(policy, `"reads-user";q=9;w=90, "joins-`) || !strings.HasPrefix(state, `"reads-user";r=8;t=`) || !strings.Contains(state, `, "joins-`) {
-			t.Errorf("%+v: who waited is answered %d, %q, %q", joins, res.status, policy, state)
-		}
+	for name, joins := range map[string]Rates{"user": {User: 0.001}, "address": {Address: 0.001}, "room": {Room: 0.001}} {
+		t.Run(name, func(t *testing.T) { pollsAboveARate(t, joins) })
+	}
+}
+
+func pollsAboveARate(t *testing.T, joins Rates) {
+	t.Helper()
+	edge, address := newTestEdge(t, func(c *Config) { c.Joins, c.Reads = joins, Rates{User: 0.1, UserBurst: 9} })
+	token := "Authorization: Bearer " + edge.bearer(t, "ann")
+	first := askFor(t, address, "/comments/v?since=0&wait=60", token)
+	edge.waiting(t, 1)
+	second := answerOf(t, askFor(t, address, "/comments/v?since=0&wait=60", "Connection: close", token))
+	if second.status != http.StatusTooManyRequests || second.header.Get("Retry-After") == "" || second.header.Get("RateLimit") == "" {
+		t.Errorf("%+v: one too many is answered %d, %v", joins, second.status, second.header)
+	}
+	postRaw(t, edge, address, "v", "hello")
+	res := answerOf(t, first)
+	policy, state := res.header.Get("RateLimit-Policy"), res.header.Get("RateLimit")
+	if res.status != http.StatusOK || !strings.HasPrefix(policy, `"reads-user";q=9;w=90, "joins-`) || !strings.HasPrefix(state, `"reads-user";r=8;t=`) || !strings.Contains(state, `, "joins-`) {
+		t.Errorf("%+v: who waited is answered %d, %q, %q", joins, res.status, policy, state)
 	}
 }
 

@@ -34,6 +34,7 @@ func TestClickHouseKilledUnderLoadLosesAndDoublesNothing(t *testing.T) {
 // The node dies again and again when ClickHouse has a batch and the node
 // doesn't know yet.
 func TestNodeThatDiesBetweenInsertAndCheckpointDoublesNothing(t *testing.T) {
+	t.Parallel()
 	ch := clickHouse(t)
 	n := harness.Start(t, keptIn(ch.Addr()), harness.WithFaults())
 	l := startPatientLoad(t, n, "a", "b")
@@ -59,6 +60,7 @@ func TestNodeThatDiesBetweenInsertAndCheckpointDoublesNothing(t *testing.T) {
 }
 
 func TestCrashesWithClickHouseLoseAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // moments to kill at, not secrets

@@ -22,6 +22,7 @@ func (h *halfAway) remove(t *testing.T, all []harness.Comment, id string) []harn
 // The batch delay is long: ClickHouse doesn't know of the deletion when pages
 // are read.
 func TestDeletedFromClickHouseIsGoneAtOnceAndForGood(t *testing.T) {
+	t.Parallel()
 	h := startHalfAway(t, harness.Flags("--clickhouse-batch-delay=2s"))
 	h.postRecent(t)
 	h.proxy.Refuse(false)
@@ -48,6 +49,7 @@ func TestDeletedFromClickHouseIsGoneAtOnceAndForGood(t *testing.T) {
 }
 
 func TestDeletedWhileClickHouseIsAwayIsGoneAtOnceAndForGood(t *testing.T) {
+	t.Parallel()
 	h := startHalfAway(t)
 	h.postRecent(t)
 	recent := slices.Clone(h.recent)

@@ -67,6 +67,7 @@ func TestConnectionsResetInTheMiddleOfBatchesLoseAndDoubleNothing(t *testing.T) 
 }
 
 func TestAnotherAddressTakesOver(t *testing.T) {
+	t.Parallel()
 	ch := clickHouse(t)
 	one, two := servers.StartProxy(t, ch.Addr()), servers.StartProxy(t, ch.Addr())
 	one.Refuse(true)

@@ -16,6 +16,7 @@ import (
 )
 
 func TestTooManyPartsLosesAndDoublesNothing(t *testing.T) {
+	t.Parallel()
 	ch := servers.StartClickHouse(t, servers.ClickHouseOptions{MergeTree: map[string]string{
 		"parts_to_delay_insert": "12", "parts_to_throw_insert": "12",
 	}})
@@ -106,6 +107,7 @@ func TestRefusedFirstRecordHoldsUpNothing(t *testing.T) {
 }
 
 func TestServerThatRefusesEverythingHasNothingSetAside(t *testing.T) {
+	t.Parallel()
 	ch := clickHouse(t)
 	n := harness.Start(t, keptIn(ch.Addr()))
 	l := startLoad(t, n, "a", "b")

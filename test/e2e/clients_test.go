@@ -103,6 +103,7 @@ func has(name string, out *lockedBuffer, comments int) error {
 
 // go-sse takes gzip by itself and comes back by Last-Event-ID.
 func TestGoSSEFollowsOverARestart(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t, harness.Flags("--stream-retry=100ms", "--stream-retry-jitter=50ms"))
 	ops := n.User("ops", "admin")
 	want := postMany(t, ops, "room", 5)

@@ -92,6 +92,7 @@ func (s *steady) check(c *harness.Cluster, room string) []harness.Comment {
 }
 
 func TestARoomOutlivesItsOwner(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		name string
 		harm func(c *harness.Cluster, owner *harness.Node)

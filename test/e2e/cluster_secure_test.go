@@ -61,6 +61,7 @@ func speaks(addr string, files harness.Files) error {
 }
 
 func TestNodesSpeakToWhoHasTheirAuthoritysCertificates(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{TLS: true})
 	room := c.OwnedBy(t, c.Nodes[0], "room-", 1)[0]
 	s := postSteadily(t, room, c.Nodes[:2]...)

@@ -25,6 +25,7 @@ func roomsOfAll(t *testing.T, c *harness.Cluster) []string {
 }
 
 func TestAnyNodeServesEverything(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{})
 	rooms := roomsOfAll(t, c)
 	t.Run("what is posted at one is read at all", func(t *testing.T) {
@@ -152,6 +153,7 @@ func repliesAndDeletions(t *testing.T, c *harness.Cluster, rooms []string) {
 }
 
 func TestAStreamIsTheSameAtAnyNode(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{})
 	rooms := roomsOfAll(t, c)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -255,6 +257,7 @@ func TestANodeWithoutViewersReceivesNothing(t *testing.T) {
 
 // Consul's users see the members as a service, and which of them are well.
 func TestConsulKnowsTheMembers(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{})
 	passing := func(want int) {
 		t.Helper()

@@ -13,6 +13,7 @@ import (
 // live videos that other nodes own. What has more to it in a cluster is in
 // cluster_test.go, and rooms are in room_test.go.
 func TestTheContractHoldsAtNodesThatOwnNothing(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{
 		Flags: []string{"--http-cors-origins=" + site + ",http://localhost:5173", "--auth-guest", "--videos-recent-comments=200", "--stream-ring-comments=200"},
 	})

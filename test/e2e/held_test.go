@@ -24,6 +24,7 @@ func wordList(t *testing.T) string {
 }
 
 func TestHeldComments(t *testing.T) {
+	t.Parallel()
 	inArenas(t, []string{"--moderation-words-file=" + wordList(t)}, func(t *testing.T, a *arena) {
 		t.Run("shown to author and moderators", func(t *testing.T) { heldIsShown(t, a) })
 		t.Run("approved", func(t *testing.T) { heldIsApproved(t, a) })

@@ -147,6 +147,7 @@ func TestARoomIsTheSameAfterACrash(t *testing.T) {
 }
 
 func TestARoomThatSleepsWakesAsItWas(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t, harness.Flags("--moderation-words-file="+wordList(t), "--videos-idle-after=1s"))
 	f := fillRoom(t, n, "room")
 	for range 2 {
@@ -174,6 +175,7 @@ func TestARoomThatSleepsWakesAsItWas(t *testing.T) {
 }
 
 func TestARoomOutlivesItsOwnerAsItWas(t *testing.T) {
+	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{Flags: []string{"--moderation-words-file=" + wordList(t)}})
 	owner := c.Nodes[0]
 	var rooms []*filled

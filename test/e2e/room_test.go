@@ -16,6 +16,7 @@ import (
 // at nodes that don't own the room. What waits for moderators is in
 // held_test.go.
 func TestRooms(t *testing.T) {
+	t.Parallel()
 	inArenas(t, []string{"--moderation-repeat-limit=3"}, func(t *testing.T, a *arena) {
 		t.Run("answers and threads", func(t *testing.T) { threads(t, a) })
 		t.Run("reactions", func(t *testing.T) { reactionsOf(t, a) })

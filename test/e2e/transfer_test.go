@@ -105,6 +105,7 @@ func transfer(t *testing.T, args ...string) (out, errOut string) {
 }
 
 func TestHistoryMovesToAnotherDataFolder(t *testing.T) {
+	t.Parallel()
 	n := harness.Start(t)
 	m := postHistory(t, n)
 	n.Kill() // much of it is in the journal only
@@ -366,6 +367,7 @@ func moveKilled(t *testing.T, want []byte, target ...string) {
 }
 
 func TestTransfersOfADataFolderThatAreKilledGoOn(t *testing.T) {
+	t.Parallel()
 	lines := manyLines(manyComments())
 	data := filepath.Join(t.TempDir(), "data")
 	moveKilled(t, []byte(strings.Join(lines, "")), "--data", data)
@@ -380,6 +382,7 @@ func TestTransfersOfADataFolderThatAreKilledGoOn(t *testing.T) {
 }
 
 func TestHistoryMovesToClickHouseAndBack(t *testing.T) {
+	t.Parallel()
 	server := servers.StartClickHouse(t, servers.ClickHouseOptions{})
 	n := harness.Start(t)
 	m := postHistory(t, n)
@@ -438,6 +441,7 @@ func TestAnExportFromClickHouseMakesNothingThere(t *testing.T) {
 }
 
 func TestTransfersOfClickHouseThatAreKilledGoOn(t *testing.T) {
+	t.Parallel()
 	server := servers.StartClickHouse(t, servers.ClickHouseOptions{})
 	lines := manyLines(manyComments())
 	moveKilled(t, []byte(strings.Join(lines, "")), "--clickhouse", server.DSN("barrage"))

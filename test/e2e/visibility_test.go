@@ -60,6 +60,7 @@ type visibility struct {
 }
 
 func TestNobodySeesWhatIsNotForThem(t *testing.T) {
+	t.Parallel()
 	inArenas(t, []string{"--moderation-words-file=" + wordList(t), "--videos-recent-comments=200"}, func(t *testing.T, a *arena) {
 		seed := uint64(time.Now().UnixNano())
 		t.Logf("seed %d", seed)
