@@ -28,12 +28,8 @@ func (n *Node) AnswerClaim(ctx context.Context, m *wire.Claim, earlier ...*wire.
 }
 
 func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.Claimed) (*wire.Claimed, error) {
-	lsn, err := n.config.OwnBarrier(ctx)
-	if err == nil {
-		err = n.applied.WaitApplied(ctx, lsn)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("waiting for the journal: %w", err)
+	if err := n.Settle(ctx); err != nil {
+		return nil, err
 	}
 	totals, err := n.config.Own.Totals(ctx, m.LiveVideoId)
 	if err != nil {

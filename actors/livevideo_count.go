@@ -145,12 +145,8 @@ func (n *Node) countOlder(ctx context.Context, liveVideoID string, before uint64
 	if n.owners.Partial() {
 		return 0, errPartial
 	}
-	lsn, err := n.config.OwnBarrier(ctx)
-	if err == nil {
-		err = n.applied.WaitApplied(ctx, lsn)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("waiting for the journal: %w", err)
+	if err := n.Settle(ctx); err != nil {
+		return 0, err
 	}
 	return n.config.Count(ctx, liveVideoID, before, deleted)
 }

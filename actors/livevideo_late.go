@@ -190,12 +190,8 @@ const (
 
 // stored gives the ids of a range that are in the stores.
 func (n *Node) stored(ctx context.Context, id string, r persistence.Range) (map[uint64]bool, error) {
-	lsn, err := n.config.OwnBarrier(ctx)
-	if err == nil {
-		err = n.applied.WaitApplied(ctx, lsn)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("waiting for the journal: %w", err)
+	if err := n.Settle(ctx); err != nil {
+		return nil, err
 	}
 	comments, err := n.store.Comments(ctx, id, r)
 	if err != nil {

@@ -299,6 +299,18 @@ func (n *Node) Rooms() int { return int(n.rooms.Load()) }
 // OwnersChanged has relays look whether their live videos have another owner.
 func (n *Node) OwnersChanged() { n.root.Send(n.relays, ownersChanged{}) }
 
+// Settle waits until all that this node's journal has taken is in its store.
+func (n *Node) Settle(ctx context.Context) error {
+	lsn, err := n.config.OwnBarrier(ctx)
+	if err == nil {
+		err = n.applied.WaitApplied(ctx, lsn)
+	}
+	if err != nil {
+		return fmt.Errorf("waiting for the journal: %w", err)
+	}
+	return nil
+}
+
 // ConnectionLost has relays make sure that they missed nothing of what the
 // node at an address sent.
 func (n *Node) ConnectionLost(address string) { n.root.Send(n.relays, connectionLost{address}) }

@@ -13,6 +13,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"barrage/actors"
+	"barrage/persistence"
 	"barrage/persistence/records"
 )
 
@@ -118,6 +119,10 @@ const maxAuditRead = 10_000
 
 // audit reads up to limit events from before a place, the newest first.
 func (e *Edge) audit(ctx context.Context, video string, behind auditPlace, limit int) ([]*records.RoomEvent, error) {
+	// Whoever has just done something sees it here.
+	if err := e.backend.Node.Settle(ctx); err != nil {
+		return nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
+	}
 	before := int64(0) // the newest
 	if behind.atMs != math.MaxInt64 {
 		before = behind.atMs + 1 // others of the same millisecond may be next

@@ -15,7 +15,7 @@ import (
 func TestTheContractHoldsAtNodesThatOwnNothing(t *testing.T) {
 	t.Parallel()
 	c := harness.StartCluster(t, harness.ClusterOptions{
-		Flags: []string{"--http-cors-origins=" + site + ",http://localhost:5173", "--auth-guest", "--videos-recent-comments=200", "--stream-ring-comments=200"},
+		Flags: []string{"--http-cors-origins=" + site + ",http://localhost:5173", "--videos-recent-comments=200", "--stream-ring-comments=200"},
 	})
 	owner, n := c.Nodes[2], c.Nodes[0]
 	room := func(t *testing.T, prefix string) string {
@@ -24,7 +24,7 @@ func TestTheContractHoldsAtNodesThatOwnNothing(t *testing.T) {
 	}
 	for name, test := range map[string]func(t *testing.T, n *harness.Node, room string){
 		"tokens": badTokens, "origins": allowedOrigins, "samples": sampledStream, "heads": streamHeads, "opening": historyOpens,
-		"limits": userLimit, "guests": guestPosts,
+		"limits": userLimit,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, n, room(t, name+"-")) })
 	}
@@ -62,15 +62,4 @@ func userLimit(t *testing.T, n *harness.Node, room string) {
 		return
 	}
 	t.Errorf("all of %d posts were taken", posted)
-}
-
-// guestPosts posts as a guest.
-func guestPosts(t *testing.T, n *harness.Node, room string) {
-	t.Helper()
-	answer := do(t, n.Anyone(), http.MethodPost, "/guest", `{"name":"路人"}`, nil)
-	var guest struct{ Token, UserID string }
-	expectStatus(t, answer, http.StatusOK, &guest)
-	if c := post(t, n.Client(guest.Token), room, "hello"); c.UserName != "路人" || c.UserID != guest.UserID {
-		t.Errorf("%+v", c)
-	}
 }

@@ -245,6 +245,9 @@ func (s *shared) ReadReplies(ctx context.Context, m *wire.ReadReplies) *wire.Rep
 
 // ReadAudit implements cluster.Storage.
 func (s *shared) ReadAudit(ctx context.Context, m *wire.ReadAudit) *wire.Audit {
+	if err := s.node.actors.Settle(ctx); err != nil {
+		return &wire.Audit{Fault: &wire.Fault{Code: wire.Code_UNAVAILABLE, Detail: err.Error()}}
+	}
 	return cluster.AnswerAudit(ctx, s.node.store, m)
 }
 
