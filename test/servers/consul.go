@@ -28,12 +28,11 @@ const EnvConsul = "BARRAGE_CONSUL"
 
 // ConsulOptions are how an agent differs from the usual one.
 type ConsulOptions struct {
-	Dir           string        // its folder; "": one that goes with the test
-	Bind          string        // its IP address; "": 127.0.0.1
-	Netns         string        // the network namespace it runs in, see Host.Namespace; "": none
-	ACL           bool          // only who has a token may do anything
-	TLS           bool          // HTTPS in place of HTTP
-	SessionTTLMin time.Duration // the shortest that a session may ask for; 0: Consul's 10 s
+	Dir   string // its folder; "": one that goes with the test
+	Bind  string // its IP address; "": 127.0.0.1
+	Netns string // the network namespace it runs in, see Host.Namespace; "": none
+	ACL   bool   // only who has a token may do anything
+	TLS   bool   // HTTPS in place of HTTP
 }
 
 // Consul is a Consul server's process, the only one of its datacenter, and its
@@ -238,9 +237,6 @@ func (c *Consul) config(api, gossip, server int) map[string]any {
 		"ui_config": object{"enabled": true},
 		// A test's clients all come from one address.
 		"limits": object{"http_max_conns_per_client": 10000},
-	}
-	if c.o.SessionTTLMin > 0 {
-		config["session_ttl_min"] = c.o.SessionTTLMin.String()
 	}
 	if c.o.ACL {
 		config["acl"] = object{

@@ -93,16 +93,6 @@ func TestConsulWithTLSIsTrustedThroughItsCAFile(t *testing.T) {
 	}
 }
 
-func TestConsulsSessionsMayBeShort(t *testing.T) {
-	short := `{"TTL": "1s", "LockDelay": "0s"}`
-	c := StartConsul(t, ConsulOptions{SessionTTLMin: time.Second})
-	c.mustDo(t, http.MethodPut, "/v1/session/create", short)
-	usual := StartConsul(t, ConsulOptions{})
-	if _, err := usual.request(http.MethodPut, "/v1/session/create", short); err == nil {
-		t.Error("a session of a second was taken")
-	}
-}
-
 func TestConsulRunsOnAHostOfItsOwn(t *testing.T) {
 	network := netns.New(t, "consul", "other")
 	hosts := network.Hosts()
