@@ -139,19 +139,27 @@ func (w *world) finish(c *crowd) {
 		stopped.Go(v.stop)
 	}
 	stopped.Wait()
-	w.report(w.rows(c, same, w.stillCounted()))
+	w.report(w.rows(c, same, w.stillCounted(c)))
 }
 
 // stillCounted are viewers that rooms count though all have left: those of a
 // node that died are to be forgotten with its lease.
-func (w *world) stillCounted() verify.Row {
+func (w *world) stillCounted(c *crowd) verify.Row {
+	rooms := map[string]bool{}
+	for _, v := range c.viewers {
+		rooms[v.room] = true
+	}
+	var clients []*harness.Client
+	for _, n := range w.cluster.Nodes {
+		clients = append(clients, n.Anyone())
+	}
 	var still []verify.Finding
 	for deadline := time.Now().Add(harness.Patience); ; time.Sleep(200 * time.Millisecond) {
 		still = nil
-		for i, n := range w.cluster.Nodes {
-			for room := range w.rooms {
+		for i, client := range clients {
+			for room := range rooms {
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-				v, err := n.Anyone().Video(ctx, room)
+				v, err := client.Video(ctx, room)
 				cancel()
 				if err != nil || v.Viewers != 0 {
 					still = append(still, verify.Finding{Room: room, Text: fmt.Sprintf("%s: %d viewers, %v", nodeName(i), v.Viewers, err)})
