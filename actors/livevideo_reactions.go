@@ -72,7 +72,7 @@ type reactKey struct{ session, seq uint64 }
 type reactBatch struct {
 	key     reactKey
 	left    int
-	failed  []uint64 // targets
+	failed  []uint64 // comments, 0 for the live video, whose reactions are not stored
 	waiters []*actor.PID
 }
 

@@ -16,7 +16,8 @@ type recent struct {
 	max   int
 	rows  []recentRow
 	floor uint64
-	// forget is below which id the rows are to go, as there are others; 0: none.
+	// forget is below which id the rows are to go, as there are comments among
+	// them that only the stores have; 0: none.
 	forget uint64
 	// lastID is the highest id that was ever here, deleted ones included.
 	lastID uint64

@@ -125,13 +125,9 @@ func (e *Edge) resolve(ctx *fasthttp.RequestCtx, approve bool) (video string, an
 	if err != nil {
 		return "", nil, err
 	}
-	path, _ := ctx.UserValue("heldId").(string)
-	id, err := actors.ParseID(path)
+	id, err := pathID(ctx, "heldId")
 	if err != nil {
-		return "", nil, malformed.because("The path names no comment that waits: %.32q is not an id.", path)
-	}
-	if id == 0 {
-		return "", nil, notFound.because("There is no such comment.")
+		return "", nil, err
 	}
 	deadline, cancel := e.changing(ctx)
 	defer cancel()

@@ -32,8 +32,11 @@ func liveVideoID(ctx *fasthttp.RequestCtx) (string, error) {
 }
 
 // commentID gives the comment that a path names.
-func commentID(ctx *fasthttp.RequestCtx) (uint64, error) {
-	text, _ := ctx.UserValue("commentId").(string)
+func commentID(ctx *fasthttp.RequestCtx) (uint64, error) { return pathID(ctx, "commentId") }
+
+// pathID gives the comment, one that waits perhaps, that a part of a path names.
+func pathID(ctx *fasthttp.RequestCtx, part string) (uint64, error) {
+	text, _ := ctx.UserValue(part).(string)
 	id, err := actors.ParseID(text)
 	if err != nil {
 		return 0, malformed.because("The path names no comment: %v.", err)

@@ -67,11 +67,11 @@ func (l *Links) Check(message string) Verdict {
 	return v
 }
 
-// isMail says whether a link is a mail address: behind a path's beginning an @
-// is one of the path's own characters.
+// isMail says whether a link is a mail address, perhaps with a subject. With a
+// path it is a page, wherever the @ is.
 func isMail(link string) bool {
-	i := strings.IndexAny(link, "@/?#")
-	return i >= 0 && link[i] == '@' && !strings.Contains(link, "//")
+	i := strings.IndexAny(link, "@?#")
+	return i >= 0 && link[i] == '@' && !strings.Contains(link, "/")
 }
 
 // isOurs says whether a link is to one of Hosts.

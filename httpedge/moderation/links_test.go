@@ -23,6 +23,7 @@ func TestLinksAreFoundAndCounted(t *testing.T) {
 		{none, "mailto:a@example.com?subject=x", Allow},
 		{none, "mailto tricks: http://a@spam.com", Block},
 		{none, "spam.com/@x", Block},
+		{none, "mailto:a@spam.com/x", Block},
 		{none, "spam.com/?a@b", Block},
 		{none, "spam.com/x#a@b.org", Block},
 		{none, "//spam.com/@x", Block},
