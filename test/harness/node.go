@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"barrage/test/netns"
+	"barrage/test/servers"
 )
 
 // Patience is how long anything that must happen may take. It is generous, as
@@ -196,6 +197,7 @@ func (n *Node) Kill() {
 func (n *Node) Pause() {
 	n.t.Helper()
 	n.signal(syscall.SIGSTOP)
+	servers.WaitStopped(n.t, n.PID())
 }
 
 // Resume ends a pause.

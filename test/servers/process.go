@@ -124,22 +124,27 @@ func (p *process) signal(s syscall.Signal) {
 	}
 }
 
-// pause stops the process and returns when all of its threads stand still: the
-// signal alone lets some of them finish what they do.
 func (p *process) pause() {
 	p.t.Helper()
 	p.signal(syscall.SIGSTOP)
-	for began := time.Now(); !p.stopped(); time.Sleep(time.Millisecond) {
+	WaitStopped(p.t, p.cmd.Process.Pid)
+}
+
+// WaitStopped waits, after SIGSTOP, until all threads of a process stand still:
+// the signal alone lets some of them finish what they do.
+func WaitStopped(t testing.TB, pid int) {
+	t.Helper()
+	for began := time.Now(); !stopped(pid); time.Sleep(time.Millisecond) {
 		if time.Since(began) > Patience {
-			p.t.Fatalf("%s does not stand still", p.name)
+			t.Fatalf("process %d does not stand still", pid)
 		}
 	}
 }
 
 // stopped says whether all threads are stopped, or there is no process any
 // more.
-func (p *process) stopped() bool {
-	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.cmd.Process.Pid))
+func stopped(pid int) bool {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
 	for _, thread := range threads {
 		stat, err := os.ReadFile(thread)
 		// The state is behind the name, which is in parentheses.
