@@ -110,6 +110,7 @@ func (b *bundle) onTapped(m *tapped) {
 	for _, e := range m.events {
 		room.ring.add(e)
 	}
+	room.ring.late.list = m.late
 	room.ring.floor, room.ring.lastID = m.floor, m.lastID
 	room.sent, room.sentID = room.ring.end(), m.lastID
 	room.ring.evict(room.sent)
@@ -134,7 +135,7 @@ func (b *bundle) onNews(m *roomNews) {
 	for _, e := range m.events {
 		switch {
 		case e.deletes:
-			room.ring.addDelete(e.id, e.event)
+			room.ring.addDelete(e.id, e.event, b.node.now())
 			b.forget(m.video, e.id)
 		case e.event != nil:
 			room.ring.lastID = e.id

@@ -28,16 +28,17 @@ func (b *bundle) join(v *viewer) {
 			return
 		}
 	}
-	b.open(v, b.missed(c.Positions), nil)
+	b.open(v, b.missed(v, c.Positions), nil)
 }
 
 // missed are the events behind positions that are in frames already, in the
-// order of time.
-func (b *bundle) missed(positions []uint64) []ringEvent {
+// order of time. Ahead of them are deletions that may be new to a viewer.
+func (b *bundle) missed(v *viewer, positions []uint64) []ringEvent {
 	var lists [][]ringEvent
 	for i, room := range b.rooms {
 		from := min(room.ring.after(positions[i]), room.sent)
-		list := slices.Clone(room.ring.events[from-room.ring.first : room.sent-room.ring.first])
+		late, _ := room.ring.late.before(from, v.config.Positions[i])
+		list := append(ringEventsOf(late), room.ring.events[from-room.ring.first:room.sent-room.ring.first]...)
 		for j := range list {
 			list[j].video = b.videos[i]
 		}
@@ -237,5 +238,5 @@ func (b *bundle) onBacklog(m *bundleBacklog) {
 			m.gaps = append(m.gaps, gapEvent(b.videos[i], m.upTo[i], floor))
 		}
 	}
-	b.open(v, append(mergeByTime(lists), b.missed(m.upTo)...), m.gaps)
+	b.open(v, append(mergeByTime(lists), b.missed(v, m.upTo)...), m.gaps)
 }

@@ -333,6 +333,9 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 	}
 	lost := m.Activation == l.activation && (!known || m.NextSeq < s.nextSeq)
 	answer.MissedAfter = l.missedBy(m, lost)
+	if m.Activation == 0 {
+		answer.Deleted = l.deletions()
+	}
 	boundRows(answer)
 	// Straight to the relay, as all that it will be sent from now on: the
 	// asker's way is another one, on which a Publish could overtake this.
@@ -348,10 +351,8 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 // message, what was deleted lately: it may not have heard.
 func (l *liveVideo) repeatDeletions(s *subscription) {
 	events := &wire.Publish{Seq: s.nextSeq, Activation: l.activation}
-	for id, d := range l.recent.deleted {
-		if l.node.now().Sub(d.at) < answerMemory && len(events.Deleted) < maxMissedDeletions {
-			events.Deleted = append(events.Deleted, id)
-		}
+	for _, d := range l.deletions() {
+		events.Deleted = append(events.Deleted, d.CommentId)
 	}
 	if len(events.Deleted) > 0 {
 		l.node.root.Send(s.relay, events)

@@ -190,6 +190,7 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		r.announceGap(after, before)
 		fresh := newRing(r.ring.maxEvents, r.ring.maxBytes)
 		fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
+		fresh.late = r.ring.late
 		r.ring, r.sent, r.sentID = fresh, fresh.first, fresh.lastID
 	} else if m.MissedAfter != 0 {
 		r.missed(m.MissedAfter, r.ring.lastID+1)
@@ -210,6 +211,10 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		r.ring.lastID = max(r.ring.lastID, m.LastCommentId)
 		r.sent, r.sentID = r.ring.end(), r.ring.lastID
 		r.ring.evict(r.sent)
+		for _, d := range m.Deleted {
+			e := ringEvent{id: d.CommentId, deletes: true, event: deleteEvent(r.liveVideoID, d.CommentId)}
+			r.ring.late.add(lateDeletion{e, r.node.now().Add(-time.Duration(d.AgeMs) * time.Millisecond), 0})
+		}
 		r.joinWaiting()
 		for _, t := range r.taps {
 			r.answerTap(t)
@@ -296,7 +301,7 @@ func (r *relay) take(rows []*wire.Row, deleted []uint64) {
 		}
 	}
 	for _, id := range deleted {
-		r.ring.addDelete(id, deleteEvent(r.liveVideoID, id))
+		r.ring.addDelete(id, deleteEvent(r.liveVideoID, id), r.node.now())
 	}
 }
 

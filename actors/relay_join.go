@@ -28,11 +28,17 @@ func (r *relay) join(v *viewer) {
 }
 
 // replay gives what a viewer lacks of the ring, from a number on: all of it, or
-// of a sample so much as it shows in a second.
-func (r *relay) replay(v *viewer, from uint64) []*Frame {
+// of a sample so much as it shows in a second. Ahead of that are deletions that
+// may be new to it.
+func (r *relay) replay(v *viewer, from uint64) (frames []*Frame) {
+	if v.config.Resume {
+		if f := r.ring.late.frame(from, v.config.After); f != nil {
+			frames = append(frames, f)
+		}
+	}
 	rate := v.config.Rate
 	if rate == 0 {
-		return r.ring.replay(span{from, r.sent})
+		return append(frames, r.ring.replay(span{from, r.sent})...)
 	}
 	events := r.ring.events[from-r.ring.first : r.sent-r.ring.first]
 	comments := countComments(events)
@@ -40,9 +46,9 @@ func (r *relay) replay(v *viewer, from uint64) []*Frame {
 	counts := tally{}
 	counts.add(events, chosen)
 	if f := compose(chosen, counts.events(r.liveVideoID)...); f != nil {
-		return []*Frame{f}
+		frames = append(frames, f)
 	}
-	return nil
+	return frames
 }
 
 // isAhead says whether a viewer already has a comment that is still to be sent

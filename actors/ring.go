@@ -1,6 +1,10 @@
 package actors
 
-import "barrage/actors/wire"
+import (
+	"time"
+
+	"barrage/actors/wire"
+)
 
 // ring keeps a relay's recent events, so that viewers who join or come back
 // are served from memory. It is bounded by count and by bytes. Events have
@@ -20,6 +24,8 @@ type ring struct {
 
 	frames     map[span]*Frame
 	frameBytes int
+
+	late deletedLately
 }
 
 // ringEvent is a comment, or the news that one is deleted.
@@ -53,13 +59,15 @@ func (r *ring) addComment(row *wire.Row) {
 }
 
 // addDelete notes a deletion, and forgets the comment.
-func (r *ring) addDelete(id uint64, event []byte) {
+func (r *ring) addDelete(id uint64, event []byte, now time.Time) {
 	if i := r.find(id); i < len(r.events) && r.events[i].id == id && !r.events[i].deletes {
 		r.bytes -= len(r.events[i].event)
 		r.events[i].event, r.events[i].row = nil, nil
 		r.forgetFrames()
 	}
-	r.add(ringEvent{id: id, deletes: true, event: event})
+	e := ringEvent{id: id, deletes: true, event: event}
+	r.add(e)
+	r.late.add(lateDeletion{e, now, r.end()})
 }
 
 func (r *ring) add(e ringEvent) {

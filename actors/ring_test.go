@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"barrage/actors/wire"
 	"barrage/persistence/records"
@@ -53,7 +54,7 @@ func TestRingReplaysWhatAViewerLacks(t *testing.T) {
 			} else {
 				id := ids[random.IntN(len(ids))]
 				text := fmt.Sprintf("d%d;", id)
-				ring.addDelete(id, []byte(text))
+				ring.addDelete(id, []byte(text), time.Now())
 				for i := range model {
 					if model[i].id == id && !model[i].deletes {
 						model[i].gone = true

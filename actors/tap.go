@@ -28,6 +28,7 @@ type (
 	tapped struct {
 		video  string
 		events []ringEvent
+		late   []lateDeletion
 		floor  uint64
 		lastID uint64 // the highest comment id that is sent
 		news   roomNews
@@ -53,7 +54,7 @@ func (r *relay) tap(m *tap) {
 func (r *relay) answerTap(m *tap) {
 	r.node.root.Send(m.bundle, &tapped{
 		video: r.liveVideoID, events: slices.Clone(r.ring.events[:r.sent-r.ring.first]),
-		floor: r.ring.floor, lastID: r.sentID,
+		late: r.ring.late.forTap(r.ring.first), floor: r.ring.floor, lastID: r.sentID,
 		news: roomNews{video: r.liveVideoID, viewers: r.viewers.total}, room: r.room.snapshot(),
 	})
 }

@@ -2369,7 +2369,10 @@ type Subscribed struct {
 	// All that wait for moderators, and those that were resolved lately.
 	Held []*HeldRow `protobuf:"bytes,12,rep,name=held,proto3" json:"held,omitempty"`
 	// Users that were muted or unmuted lately.
-	Muted         []*MuteUser `protobuf:"bytes,13,rep,name=muted,proto3" json:"muted,omitempty"`
+	Muted []*MuteUser `protobuf:"bytes,13,rep,name=muted,proto3" json:"muted,omitempty"`
+	// Comments that were deleted lately, the oldest deletion first: for a relay
+	// that has followed nobody before. Others are sent a Publish.
+	Deleted       []*Deletion `protobuf:"bytes,14,rep,name=deleted,proto3" json:"deleted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2495,6 +2498,65 @@ func (x *Subscribed) GetMuted() []*MuteUser {
 	return nil
 }
 
+func (x *Subscribed) GetDeleted() []*Deletion {
+	if x != nil {
+		return x.Deleted
+	}
+	return nil
+}
+
+type Deletion struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	CommentId     uint64                 `protobuf:"fixed64,1,opt,name=comment_id,json=commentId,proto3" json:"comment_id,omitempty"`
+	AgeMs         uint32                 `protobuf:"varint,2,opt,name=age_ms,json=ageMs,proto3" json:"age_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Deletion) Reset() {
+	*x = Deletion{}
+	mi := &file_wire_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Deletion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Deletion) ProtoMessage() {}
+
+func (x *Deletion) ProtoReflect() protoreflect.Message {
+	mi := &file_wire_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Deletion.ProtoReflect.Descriptor instead.
+func (*Deletion) Descriptor() ([]byte, []int) {
+	return file_wire_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *Deletion) GetCommentId() uint64 {
+	if x != nil {
+		return x.CommentId
+	}
+	return 0
+}
+
+func (x *Deletion) GetAgeMs() uint32 {
+	if x != nil {
+		return x.AgeMs
+	}
+	return 0
+}
+
 // Lease keeps a subscription and says how many viewers the relay has; the
 // subscription ends without it. Answered by LeaseAnswer.
 type Lease struct {
@@ -2511,7 +2573,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_wire_proto_msgTypes[32]
+	mi := &file_wire_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2523,7 +2585,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[32]
+	mi := &file_wire_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2536,7 +2598,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{32}
+	return file_wire_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Lease) GetRelay() *actor.PID {
@@ -2581,7 +2643,7 @@ type LeaseAnswer struct {
 
 func (x *LeaseAnswer) Reset() {
 	*x = LeaseAnswer{}
-	mi := &file_wire_proto_msgTypes[33]
+	mi := &file_wire_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2593,7 +2655,7 @@ func (x *LeaseAnswer) String() string {
 func (*LeaseAnswer) ProtoMessage() {}
 
 func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[33]
+	mi := &file_wire_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2606,7 +2668,7 @@ func (x *LeaseAnswer) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LeaseAnswer.ProtoReflect.Descriptor instead.
 func (*LeaseAnswer) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{33}
+	return file_wire_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LeaseAnswer) GetFault() *Fault {
@@ -2662,7 +2724,7 @@ type Publish struct {
 
 func (x *Publish) Reset() {
 	*x = Publish{}
-	mi := &file_wire_proto_msgTypes[34]
+	mi := &file_wire_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2674,7 +2736,7 @@ func (x *Publish) String() string {
 func (*Publish) ProtoMessage() {}
 
 func (x *Publish) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[34]
+	mi := &file_wire_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2687,7 +2749,7 @@ func (x *Publish) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publish.ProtoReflect.Descriptor instead.
 func (*Publish) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{34}
+	return file_wire_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Publish) GetSeq() uint64 {
@@ -2784,7 +2846,7 @@ type Moved struct {
 
 func (x *Moved) Reset() {
 	*x = Moved{}
-	mi := &file_wire_proto_msgTypes[35]
+	mi := &file_wire_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2796,7 +2858,7 @@ func (x *Moved) String() string {
 func (*Moved) ProtoMessage() {}
 
 func (x *Moved) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[35]
+	mi := &file_wire_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2809,7 +2871,7 @@ func (x *Moved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Moved.ProtoReflect.Descriptor instead.
 func (*Moved) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{35}
+	return file_wire_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Moved) GetActivation() uint64 {
@@ -2835,7 +2897,7 @@ type Activate struct {
 
 func (x *Activate) Reset() {
 	*x = Activate{}
-	mi := &file_wire_proto_msgTypes[36]
+	mi := &file_wire_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2847,7 +2909,7 @@ func (x *Activate) String() string {
 func (*Activate) ProtoMessage() {}
 
 func (x *Activate) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[36]
+	mi := &file_wire_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2860,7 +2922,7 @@ func (x *Activate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activate.ProtoReflect.Descriptor instead.
 func (*Activate) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{36}
+	return file_wire_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Activate) GetLiveVideoId() string {
@@ -2902,7 +2964,7 @@ type Activated struct {
 
 func (x *Activated) Reset() {
 	*x = Activated{}
-	mi := &file_wire_proto_msgTypes[37]
+	mi := &file_wire_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2914,7 +2976,7 @@ func (x *Activated) String() string {
 func (*Activated) ProtoMessage() {}
 
 func (x *Activated) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[37]
+	mi := &file_wire_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2927,7 +2989,7 @@ func (x *Activated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Activated.ProtoReflect.Descriptor instead.
 func (*Activated) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{37}
+	return file_wire_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Activated) GetFault() *Fault {
@@ -2962,7 +3024,7 @@ type Claim struct {
 
 func (x *Claim) Reset() {
 	*x = Claim{}
-	mi := &file_wire_proto_msgTypes[38]
+	mi := &file_wire_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2974,7 +3036,7 @@ func (x *Claim) String() string {
 func (*Claim) ProtoMessage() {}
 
 func (x *Claim) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[38]
+	mi := &file_wire_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2987,7 +3049,7 @@ func (x *Claim) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claim.ProtoReflect.Descriptor instead.
 func (*Claim) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{38}
+	return file_wire_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Claim) GetLiveVideoId() string {
@@ -3071,7 +3133,7 @@ type Claimed struct {
 
 func (x *Claimed) Reset() {
 	*x = Claimed{}
-	mi := &file_wire_proto_msgTypes[39]
+	mi := &file_wire_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3083,7 +3145,7 @@ func (x *Claimed) String() string {
 func (*Claimed) ProtoMessage() {}
 
 func (x *Claimed) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[39]
+	mi := &file_wire_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3096,7 +3158,7 @@ func (x *Claimed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Claimed.ProtoReflect.Descriptor instead.
 func (*Claimed) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{39}
+	return file_wire_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *Claimed) GetFault() *Fault {
@@ -3240,7 +3302,7 @@ type Unverified struct {
 
 func (x *Unverified) Reset() {
 	*x = Unverified{}
-	mi := &file_wire_proto_msgTypes[40]
+	mi := &file_wire_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3252,7 +3314,7 @@ func (x *Unverified) String() string {
 func (*Unverified) ProtoMessage() {}
 
 func (x *Unverified) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[40]
+	mi := &file_wire_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3265,7 +3327,7 @@ func (x *Unverified) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unverified.ProtoReflect.Descriptor instead.
 func (*Unverified) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{40}
+	return file_wire_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Unverified) GetAddress() string {
@@ -3306,7 +3368,7 @@ type ReadLocal struct {
 
 func (x *ReadLocal) Reset() {
 	*x = ReadLocal{}
-	mi := &file_wire_proto_msgTypes[41]
+	mi := &file_wire_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3318,7 +3380,7 @@ func (x *ReadLocal) String() string {
 func (*ReadLocal) ProtoMessage() {}
 
 func (x *ReadLocal) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[41]
+	mi := &file_wire_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3331,7 +3393,7 @@ func (x *ReadLocal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadLocal.ProtoReflect.Descriptor instead.
 func (*ReadLocal) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{41}
+	return file_wire_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReadLocal) GetLiveVideoId() string {
@@ -3402,7 +3464,7 @@ type LocalRows struct {
 
 func (x *LocalRows) Reset() {
 	*x = LocalRows{}
-	mi := &file_wire_proto_msgTypes[42]
+	mi := &file_wire_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3414,7 +3476,7 @@ func (x *LocalRows) String() string {
 func (*LocalRows) ProtoMessage() {}
 
 func (x *LocalRows) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[42]
+	mi := &file_wire_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3427,7 +3489,7 @@ func (x *LocalRows) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LocalRows.ProtoReflect.Descriptor instead.
 func (*LocalRows) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{42}
+	return file_wire_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *LocalRows) GetFault() *Fault {
@@ -3487,7 +3549,7 @@ type ReadReplies struct {
 
 func (x *ReadReplies) Reset() {
 	*x = ReadReplies{}
-	mi := &file_wire_proto_msgTypes[43]
+	mi := &file_wire_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3499,7 +3561,7 @@ func (x *ReadReplies) String() string {
 func (*ReadReplies) ProtoMessage() {}
 
 func (x *ReadReplies) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[43]
+	mi := &file_wire_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3512,7 +3574,7 @@ func (x *ReadReplies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadReplies.ProtoReflect.Descriptor instead.
 func (*ReadReplies) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{43}
+	return file_wire_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReadReplies) GetLiveVideoId() string {
@@ -3555,7 +3617,7 @@ type RepliesOf struct {
 
 func (x *RepliesOf) Reset() {
 	*x = RepliesOf{}
-	mi := &file_wire_proto_msgTypes[44]
+	mi := &file_wire_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3567,7 +3629,7 @@ func (x *RepliesOf) String() string {
 func (*RepliesOf) ProtoMessage() {}
 
 func (x *RepliesOf) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[44]
+	mi := &file_wire_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3580,7 +3642,7 @@ func (x *RepliesOf) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RepliesOf.ProtoReflect.Descriptor instead.
 func (*RepliesOf) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{44}
+	return file_wire_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *RepliesOf) GetFault() *Fault {
@@ -3615,7 +3677,7 @@ type Replies struct {
 
 func (x *Replies) Reset() {
 	*x = Replies{}
-	mi := &file_wire_proto_msgTypes[45]
+	mi := &file_wire_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3627,7 +3689,7 @@ func (x *Replies) String() string {
 func (*Replies) ProtoMessage() {}
 
 func (x *Replies) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[45]
+	mi := &file_wire_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3640,7 +3702,7 @@ func (x *Replies) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replies.ProtoReflect.Descriptor instead.
 func (*Replies) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{45}
+	return file_wire_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *Replies) GetParentId() uint64 {
@@ -3671,7 +3733,7 @@ type ReadAudit struct {
 
 func (x *ReadAudit) Reset() {
 	*x = ReadAudit{}
-	mi := &file_wire_proto_msgTypes[46]
+	mi := &file_wire_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3683,7 +3745,7 @@ func (x *ReadAudit) String() string {
 func (*ReadAudit) ProtoMessage() {}
 
 func (x *ReadAudit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[46]
+	mi := &file_wire_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3696,7 +3758,7 @@ func (x *ReadAudit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadAudit.ProtoReflect.Descriptor instead.
 func (*ReadAudit) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{46}
+	return file_wire_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReadAudit) GetLiveVideoId() string {
@@ -3731,7 +3793,7 @@ type Audit struct {
 
 func (x *Audit) Reset() {
 	*x = Audit{}
-	mi := &file_wire_proto_msgTypes[47]
+	mi := &file_wire_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3743,7 +3805,7 @@ func (x *Audit) String() string {
 func (*Audit) ProtoMessage() {}
 
 func (x *Audit) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[47]
+	mi := &file_wire_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3756,7 +3818,7 @@ func (x *Audit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Audit.ProtoReflect.Descriptor instead.
 func (*Audit) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{47}
+	return file_wire_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *Audit) GetFault() *Fault {
@@ -3786,7 +3848,7 @@ type ReadKey struct {
 
 func (x *ReadKey) Reset() {
 	*x = ReadKey{}
-	mi := &file_wire_proto_msgTypes[48]
+	mi := &file_wire_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3798,7 +3860,7 @@ func (x *ReadKey) String() string {
 func (*ReadKey) ProtoMessage() {}
 
 func (x *ReadKey) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[48]
+	mi := &file_wire_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3811,7 +3873,7 @@ func (x *ReadKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReadKey.ProtoReflect.Descriptor instead.
 func (*ReadKey) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{48}
+	return file_wire_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReadKey) GetLiveVideoId() string {
@@ -3847,7 +3909,7 @@ type KeptKey struct {
 
 func (x *KeptKey) Reset() {
 	*x = KeptKey{}
-	mi := &file_wire_proto_msgTypes[49]
+	mi := &file_wire_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3859,7 +3921,7 @@ func (x *KeptKey) String() string {
 func (*KeptKey) ProtoMessage() {}
 
 func (x *KeptKey) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[49]
+	mi := &file_wire_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3872,7 +3934,7 @@ func (x *KeptKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeptKey.ProtoReflect.Descriptor instead.
 func (*KeptKey) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{49}
+	return file_wire_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *KeptKey) GetFault() *Fault {
@@ -3908,7 +3970,7 @@ type Replicate struct {
 
 func (x *Replicate) Reset() {
 	*x = Replicate{}
-	mi := &file_wire_proto_msgTypes[50]
+	mi := &file_wire_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3920,7 +3982,7 @@ func (x *Replicate) String() string {
 func (*Replicate) ProtoMessage() {}
 
 func (x *Replicate) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[50]
+	mi := &file_wire_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3933,7 +3995,7 @@ func (x *Replicate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replicate.ProtoReflect.Descriptor instead.
 func (*Replicate) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{50}
+	return file_wire_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *Replicate) GetOrigin() string {
@@ -3986,7 +4048,7 @@ type Replicated struct {
 
 func (x *Replicated) Reset() {
 	*x = Replicated{}
-	mi := &file_wire_proto_msgTypes[51]
+	mi := &file_wire_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3998,7 +4060,7 @@ func (x *Replicated) String() string {
 func (*Replicated) ProtoMessage() {}
 
 func (x *Replicated) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[51]
+	mi := &file_wire_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4011,7 +4073,7 @@ func (x *Replicated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Replicated.ProtoReflect.Descriptor instead.
 func (*Replicated) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{51}
+	return file_wire_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *Replicated) GetSession() uint64 {
@@ -4068,7 +4130,7 @@ type Ping struct {
 
 func (x *Ping) Reset() {
 	*x = Ping{}
-	mi := &file_wire_proto_msgTypes[52]
+	mi := &file_wire_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4080,7 +4142,7 @@ func (x *Ping) String() string {
 func (*Ping) ProtoMessage() {}
 
 func (x *Ping) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[52]
+	mi := &file_wire_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4093,7 +4155,7 @@ func (x *Ping) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ping.ProtoReflect.Descriptor instead.
 func (*Ping) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{52}
+	return file_wire_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *Ping) GetMember() string {
@@ -4175,7 +4237,7 @@ type ViewMember struct {
 
 func (x *ViewMember) Reset() {
 	*x = ViewMember{}
-	mi := &file_wire_proto_msgTypes[53]
+	mi := &file_wire_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4187,7 +4249,7 @@ func (x *ViewMember) String() string {
 func (*ViewMember) ProtoMessage() {}
 
 func (x *ViewMember) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[53]
+	mi := &file_wire_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4200,7 +4262,7 @@ func (x *ViewMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ViewMember.ProtoReflect.Descriptor instead.
 func (*ViewMember) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{53}
+	return file_wire_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ViewMember) GetId() string {
@@ -4269,7 +4331,7 @@ type Archived struct {
 
 func (x *Archived) Reset() {
 	*x = Archived{}
-	mi := &file_wire_proto_msgTypes[54]
+	mi := &file_wire_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4281,7 +4343,7 @@ func (x *Archived) String() string {
 func (*Archived) ProtoMessage() {}
 
 func (x *Archived) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[54]
+	mi := &file_wire_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4294,7 +4356,7 @@ func (x *Archived) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Archived.ProtoReflect.Descriptor instead.
 func (*Archived) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{54}
+	return file_wire_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *Archived) GetSession() uint64 {
@@ -4320,7 +4382,7 @@ type Pong struct {
 
 func (x *Pong) Reset() {
 	*x = Pong{}
-	mi := &file_wire_proto_msgTypes[55]
+	mi := &file_wire_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4332,7 +4394,7 @@ func (x *Pong) String() string {
 func (*Pong) ProtoMessage() {}
 
 func (x *Pong) ProtoReflect() protoreflect.Message {
-	mi := &file_wire_proto_msgTypes[55]
+	mi := &file_wire_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4345,7 +4407,7 @@ func (x *Pong) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Pong.ProtoReflect.Descriptor instead.
 func (*Pong) Descriptor() ([]byte, []int) {
-	return file_wire_proto_rawDescGZIP(), []int{55}
+	return file_wire_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *Pong) GetMember() string {
@@ -4553,7 +4615,7 @@ const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\x04 \x01(\x06R\n" +
 	"activation\x12\x1a\n" +
-	"\bnext_seq\x18\x84\a \x01(\x04R\anextSeq\"\xf8\x03\n" +
+	"\bnext_seq\x18\x84\a \x01(\x04R\anextSeq\"\xaa\x04\n" +
 	"\n" +
 	"Subscribed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12 \n" +
@@ -4572,7 +4634,12 @@ const file_wire_proto_rawDesc = "" +
 	" \x01(\v2\x17.barrage.wire.RoomStateR\x04room\x12:\n" +
 	"\treactions\x18\v \x01(\v2\x1c.barrage.wire.ReactionTotalsR\treactions\x12)\n" +
 	"\x04held\x18\f \x03(\v2\x15.barrage.wire.HeldRowR\x04held\x12,\n" +
-	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\"\x82\x01\n" +
+	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\x120\n" +
+	"\adeleted\x18\x0e \x03(\v2\x16.barrage.wire.DeletionR\adeleted\"@\n" +
+	"\bDeletion\x12\x1d\n" +
+	"\n" +
+	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x15\n" +
+	"\x06age_ms\x18\x02 \x01(\rR\x05ageMs\"\x82\x01\n" +
 	"\x05Lease\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
@@ -4759,7 +4826,7 @@ func file_wire_proto_rawDescGZIP() []byte {
 }
 
 var file_wire_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 59)
+var file_wire_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_wire_proto_goTypes = []any{
 	(Code)(0),              // 0: barrage.wire.Code
 	(*Fault)(nil),          // 1: barrage.wire.Fault
@@ -4794,34 +4861,35 @@ var file_wire_proto_goTypes = []any{
 	(*Video)(nil),          // 30: barrage.wire.Video
 	(*Subscribe)(nil),      // 31: barrage.wire.Subscribe
 	(*Subscribed)(nil),     // 32: barrage.wire.Subscribed
-	(*Lease)(nil),          // 33: barrage.wire.Lease
-	(*LeaseAnswer)(nil),    // 34: barrage.wire.LeaseAnswer
-	(*Publish)(nil),        // 35: barrage.wire.Publish
-	(*Moved)(nil),          // 36: barrage.wire.Moved
-	(*Activate)(nil),       // 37: barrage.wire.Activate
-	(*Activated)(nil),      // 38: barrage.wire.Activated
-	(*Claim)(nil),          // 39: barrage.wire.Claim
-	(*Claimed)(nil),        // 40: barrage.wire.Claimed
-	(*Unverified)(nil),     // 41: barrage.wire.Unverified
-	(*ReadLocal)(nil),      // 42: barrage.wire.ReadLocal
-	(*LocalRows)(nil),      // 43: barrage.wire.LocalRows
-	(*ReadReplies)(nil),    // 44: barrage.wire.ReadReplies
-	(*RepliesOf)(nil),      // 45: barrage.wire.RepliesOf
-	(*Replies)(nil),        // 46: barrage.wire.Replies
-	(*ReadAudit)(nil),      // 47: barrage.wire.ReadAudit
-	(*Audit)(nil),          // 48: barrage.wire.Audit
-	(*ReadKey)(nil),        // 49: barrage.wire.ReadKey
-	(*KeptKey)(nil),        // 50: barrage.wire.KeptKey
-	(*Replicate)(nil),      // 51: barrage.wire.Replicate
-	(*Replicated)(nil),     // 52: barrage.wire.Replicated
-	(*Ping)(nil),           // 53: barrage.wire.Ping
-	(*ViewMember)(nil),     // 54: barrage.wire.ViewMember
-	(*Archived)(nil),       // 55: barrage.wire.Archived
-	(*Pong)(nil),           // 56: barrage.wire.Pong
-	nil,                    // 57: barrage.wire.ReactionTotals.TotalsEntry
-	nil,                    // 58: barrage.wire.ListedVideo.ReactionsEntry
-	nil,                    // 59: barrage.wire.Video.ReactionsEntry
-	(*actor.PID)(nil),      // 60: actor.PID
+	(*Deletion)(nil),       // 33: barrage.wire.Deletion
+	(*Lease)(nil),          // 34: barrage.wire.Lease
+	(*LeaseAnswer)(nil),    // 35: barrage.wire.LeaseAnswer
+	(*Publish)(nil),        // 36: barrage.wire.Publish
+	(*Moved)(nil),          // 37: barrage.wire.Moved
+	(*Activate)(nil),       // 38: barrage.wire.Activate
+	(*Activated)(nil),      // 39: barrage.wire.Activated
+	(*Claim)(nil),          // 40: barrage.wire.Claim
+	(*Claimed)(nil),        // 41: barrage.wire.Claimed
+	(*Unverified)(nil),     // 42: barrage.wire.Unverified
+	(*ReadLocal)(nil),      // 43: barrage.wire.ReadLocal
+	(*LocalRows)(nil),      // 44: barrage.wire.LocalRows
+	(*ReadReplies)(nil),    // 45: barrage.wire.ReadReplies
+	(*RepliesOf)(nil),      // 46: barrage.wire.RepliesOf
+	(*Replies)(nil),        // 47: barrage.wire.Replies
+	(*ReadAudit)(nil),      // 48: barrage.wire.ReadAudit
+	(*Audit)(nil),          // 49: barrage.wire.Audit
+	(*ReadKey)(nil),        // 50: barrage.wire.ReadKey
+	(*KeptKey)(nil),        // 51: barrage.wire.KeptKey
+	(*Replicate)(nil),      // 52: barrage.wire.Replicate
+	(*Replicated)(nil),     // 53: barrage.wire.Replicated
+	(*Ping)(nil),           // 54: barrage.wire.Ping
+	(*ViewMember)(nil),     // 55: barrage.wire.ViewMember
+	(*Archived)(nil),       // 56: barrage.wire.Archived
+	(*Pong)(nil),           // 57: barrage.wire.Pong
+	nil,                    // 58: barrage.wire.ReactionTotals.TotalsEntry
+	nil,                    // 59: barrage.wire.ListedVideo.ReactionsEntry
+	nil,                    // 60: barrage.wire.Video.ReactionsEntry
+	(*actor.PID)(nil),      // 61: actor.PID
 }
 var file_wire_proto_depIdxs = []int32{
 	0,  // 0: barrage.wire.Fault.code:type_name -> barrage.wire.Code
@@ -4830,7 +4898,7 @@ var file_wire_proto_depIdxs = []int32{
 	7,  // 3: barrage.wire.React.targets:type_name -> barrage.wire.ReactTarget
 	8,  // 4: barrage.wire.ReactTarget.counts:type_name -> barrage.wire.ReactCount
 	1,  // 5: barrage.wire.ReactAnswer.fault:type_name -> barrage.wire.Fault
-	57, // 6: barrage.wire.ReactionTotals.totals:type_name -> barrage.wire.ReactionTotals.TotalsEntry
+	58, // 6: barrage.wire.ReactionTotals.totals:type_name -> barrage.wire.ReactionTotals.TotalsEntry
 	1,  // 7: barrage.wire.ManyReactions.fault:type_name -> barrage.wire.Fault
 	10, // 8: barrage.wire.ManyReactions.totals:type_name -> barrage.wire.ReactionTotals
 	15, // 9: barrage.wire.ChangeRoom.mute:type_name -> barrage.wire.MuteUser
@@ -4841,48 +4909,49 @@ var file_wire_proto_depIdxs = []int32{
 	19, // 14: barrage.wire.HeldRows.rows:type_name -> barrage.wire.HeldRow
 	1,  // 15: barrage.wire.VideoList.fault:type_name -> barrage.wire.Fault
 	25, // 16: barrage.wire.VideoList.videos:type_name -> barrage.wire.ListedVideo
-	58, // 17: barrage.wire.ListedVideo.reactions:type_name -> barrage.wire.ListedVideo.ReactionsEntry
+	59, // 17: barrage.wire.ListedVideo.reactions:type_name -> barrage.wire.ListedVideo.ReactionsEntry
 	1,  // 18: barrage.wire.RecentRows.fault:type_name -> barrage.wire.Fault
 	2,  // 19: barrage.wire.RecentRows.rows:type_name -> barrage.wire.Row
 	28, // 20: barrage.wire.RecentRows.replies:type_name -> barrage.wire.ReplyCount
 	1,  // 21: barrage.wire.Video.fault:type_name -> barrage.wire.Fault
 	13, // 22: barrage.wire.Video.room:type_name -> barrage.wire.RoomState
-	59, // 23: barrage.wire.Video.reactions:type_name -> barrage.wire.Video.ReactionsEntry
+	60, // 23: barrage.wire.Video.reactions:type_name -> barrage.wire.Video.ReactionsEntry
 	16, // 24: barrage.wire.Video.mute:type_name -> barrage.wire.MutedUser
-	60, // 25: barrage.wire.Subscribe.relay:type_name -> actor.PID
+	61, // 25: barrage.wire.Subscribe.relay:type_name -> actor.PID
 	1,  // 26: barrage.wire.Subscribed.fault:type_name -> barrage.wire.Fault
-	60, // 27: barrage.wire.Subscribed.owner:type_name -> actor.PID
+	61, // 27: barrage.wire.Subscribed.owner:type_name -> actor.PID
 	2,  // 28: barrage.wire.Subscribed.rows:type_name -> barrage.wire.Row
 	13, // 29: barrage.wire.Subscribed.room:type_name -> barrage.wire.RoomState
 	10, // 30: barrage.wire.Subscribed.reactions:type_name -> barrage.wire.ReactionTotals
 	19, // 31: barrage.wire.Subscribed.held:type_name -> barrage.wire.HeldRow
 	15, // 32: barrage.wire.Subscribed.muted:type_name -> barrage.wire.MuteUser
-	60, // 33: barrage.wire.Lease.relay:type_name -> actor.PID
-	1,  // 34: barrage.wire.LeaseAnswer.fault:type_name -> barrage.wire.Fault
-	2,  // 35: barrage.wire.Publish.rows:type_name -> barrage.wire.Row
-	13, // 36: barrage.wire.Publish.room:type_name -> barrage.wire.RoomState
-	10, // 37: barrage.wire.Publish.reactions:type_name -> barrage.wire.ReactionTotals
-	19, // 38: barrage.wire.Publish.held:type_name -> barrage.wire.HeldRow
-	15, // 39: barrage.wire.Publish.muted:type_name -> barrage.wire.MuteUser
-	1,  // 40: barrage.wire.Activated.fault:type_name -> barrage.wire.Fault
-	60, // 41: barrage.wire.Activated.pid:type_name -> actor.PID
-	1,  // 42: barrage.wire.Claimed.fault:type_name -> barrage.wire.Fault
-	2,  // 43: barrage.wire.Claimed.rows:type_name -> barrage.wire.Row
-	41, // 44: barrage.wire.Claimed.unverified:type_name -> barrage.wire.Unverified
-	2,  // 45: barrage.wire.Unverified.rows:type_name -> barrage.wire.Row
-	1,  // 46: barrage.wire.LocalRows.fault:type_name -> barrage.wire.Fault
-	1,  // 47: barrage.wire.RepliesOf.fault:type_name -> barrage.wire.Fault
-	46, // 48: barrage.wire.RepliesOf.replies:type_name -> barrage.wire.Replies
-	1,  // 49: barrage.wire.Audit.fault:type_name -> barrage.wire.Fault
-	1,  // 50: barrage.wire.KeptKey.fault:type_name -> barrage.wire.Fault
-	1,  // 51: barrage.wire.Replicated.fault:type_name -> barrage.wire.Fault
-	54, // 52: barrage.wire.Ping.members:type_name -> barrage.wire.ViewMember
-	55, // 53: barrage.wire.Ping.archived:type_name -> barrage.wire.Archived
-	54, // [54:54] is the sub-list for method output_type
-	54, // [54:54] is the sub-list for method input_type
-	54, // [54:54] is the sub-list for extension type_name
-	54, // [54:54] is the sub-list for extension extendee
-	0,  // [0:54] is the sub-list for field type_name
+	33, // 33: barrage.wire.Subscribed.deleted:type_name -> barrage.wire.Deletion
+	61, // 34: barrage.wire.Lease.relay:type_name -> actor.PID
+	1,  // 35: barrage.wire.LeaseAnswer.fault:type_name -> barrage.wire.Fault
+	2,  // 36: barrage.wire.Publish.rows:type_name -> barrage.wire.Row
+	13, // 37: barrage.wire.Publish.room:type_name -> barrage.wire.RoomState
+	10, // 38: barrage.wire.Publish.reactions:type_name -> barrage.wire.ReactionTotals
+	19, // 39: barrage.wire.Publish.held:type_name -> barrage.wire.HeldRow
+	15, // 40: barrage.wire.Publish.muted:type_name -> barrage.wire.MuteUser
+	1,  // 41: barrage.wire.Activated.fault:type_name -> barrage.wire.Fault
+	61, // 42: barrage.wire.Activated.pid:type_name -> actor.PID
+	1,  // 43: barrage.wire.Claimed.fault:type_name -> barrage.wire.Fault
+	2,  // 44: barrage.wire.Claimed.rows:type_name -> barrage.wire.Row
+	42, // 45: barrage.wire.Claimed.unverified:type_name -> barrage.wire.Unverified
+	2,  // 46: barrage.wire.Unverified.rows:type_name -> barrage.wire.Row
+	1,  // 47: barrage.wire.LocalRows.fault:type_name -> barrage.wire.Fault
+	1,  // 48: barrage.wire.RepliesOf.fault:type_name -> barrage.wire.Fault
+	47, // 49: barrage.wire.RepliesOf.replies:type_name -> barrage.wire.Replies
+	1,  // 50: barrage.wire.Audit.fault:type_name -> barrage.wire.Fault
+	1,  // 51: barrage.wire.KeptKey.fault:type_name -> barrage.wire.Fault
+	1,  // 52: barrage.wire.Replicated.fault:type_name -> barrage.wire.Fault
+	55, // 53: barrage.wire.Ping.members:type_name -> barrage.wire.ViewMember
+	56, // 54: barrage.wire.Ping.archived:type_name -> barrage.wire.Archived
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_wire_proto_init() }
@@ -4891,15 +4960,15 @@ func file_wire_proto_init() {
 		return
 	}
 	file_wire_proto_msgTypes[13].OneofWrappers = []any{}
-	file_wire_proto_msgTypes[32].OneofWrappers = []any{}
-	file_wire_proto_msgTypes[39].OneofWrappers = []any{}
+	file_wire_proto_msgTypes[33].OneofWrappers = []any{}
+	file_wire_proto_msgTypes[40].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_wire_proto_rawDesc), len(file_wire_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   59,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -77,11 +77,8 @@ func Gaps(r *Record, h History) []Finding {
 
 // Shown finds comments that a viewer was sent and that a history lacks, or has
 // with another text. One whose deletion was asked for may be gone, and one that
-// the viewer was told to be deleted. During a cut-off two owners may take one
-// post: the one that is taken back is told, but perhaps just while the viewer
-// goes from one node to another.
-func Shown(r *Record, h History) (found, cut []Finding) {
-	posted := posts(r)
+// the viewer was told to be deleted.
+func Shown(r *Record, h History) []Finding {
 	gone := map[string]map[uint64]bool{}
 	for _, d := range r.Deletions {
 		if gone[d.Room] == nil {
@@ -89,13 +86,14 @@ func Shown(r *Record, h History) (found, cut []Finding) {
 		}
 		gone[d.Room][d.ID] = true
 	}
-	texts, said := map[string]map[uint64]string{}, map[string]map[string]bool{}
+	texts := map[string]map[uint64]string{}
 	for room, all := range h.Rooms {
-		texts[room], said[room] = map[uint64]string{}, map[string]bool{}
+		texts[room] = map[uint64]string{}
 		for _, c := range all {
-			texts[room][c.ID], said[room][c.Message] = c.Message, true
+			texts[room][c.ID] = c.Message
 		}
 	}
+	var found []Finding
 	for _, v := range r.Viewers {
 		told := map[uint64]bool{}
 		for _, item := range v.Items {
@@ -105,19 +103,12 @@ func Shown(r *Record, h History) (found, cut []Finding) {
 			if item.ID == 0 || gone[v.Room][item.ID] || told[item.ID] {
 				continue
 			}
-			text, ok := texts[v.Room][item.ID]
-			if ok && text == item.Message {
-				continue
-			}
-			f := Finding{v.Room, item.ID, item.At, fmt.Sprintf("%s sent %q to %s; the history of %s has %q", item.Node, item.Message, v.Name, h.Node, text)}
-			if p := posted[item.Message]; !ok && said[v.Room][item.Message] && during(r.Cuts, p.From, p.To) {
-				cut = append(cut, f) // the other one of the post is there
-			} else {
-				found = append(found, f)
+			if text, ok := texts[v.Room][item.ID]; !ok || text != item.Message {
+				found = append(found, Finding{v.Room, item.ID, item.At, fmt.Sprintf("%s sent %q to %s; the history of %s has %q", item.Node, item.Message, v.Name, h.Node, text)})
 			}
 		}
 	}
-	return found, cut
+	return found
 }
 
 // Behind finds viewers that stayed to the end and lack the newest comment.

@@ -83,7 +83,6 @@ func Rows(r *Record) []Row {
 	}
 	unannounced, cut := Unannounced(r, h)
 	answered, bothSides := Answered(r)
-	shownOnly, takenBack := Shown(r, h)
 	var failed []Finding
 	for _, f := range r.Failures {
 		failed = append(failed, Finding{Room: f.Room, At: f.Began, Text: fmt.Sprintf("%q, key %s: %s after %s", f.Message, f.Key, f.Why, f.At.Sub(f.Began).Round(time.Millisecond))})
@@ -98,8 +97,7 @@ func Rows(r *Record) []Row {
 		Known("keys answered with two comments, during a cut-off", bothSides),
 		Count("ids below that of an earlier comment (outside of cut-offs)", Backwards(r)),
 		Count("comments twice or out of order on a stream", Disorder(r)),
-		Count("comments on a stream that history lacks", shownOnly),
-		Known("comments of two owners on a stream, taken back without the viewer being told, posted during a cut-off", takenBack),
+		Count("comments on a stream that history lacks", Shown(r, h)),
 		Count("comments not sent and not announced (outside of cut-offs)", unannounced),
 		Known("comments not sent and not announced, posted during a cut-off", cut),
 		Known("gaps announced", Gaps(r, h)),

@@ -292,24 +292,3 @@ func TestDurationsHaveABoundOrNone(t *testing.T) {
 		t.Error("wrong verdict")
 	}
 }
-
-// Of a post that two owners took one comment stays. Whoever was sent the other
-// one may have missed that it was taken back, but only if they were cut off.
-func TestATwinThatWasTakenBackIsOnlyKnown(t *testing.T) {
-	for began, met := range map[float64]bool{32: true, 25: false} {
-		r := sound()
-		r.Answers = append(r.Answers, Answer{ID: 151, Room: "hot", User: "ann", Key: "twin", Message: "twin", Node: "a", Tries: 2, Began: at(began), At: at(began + 1)})
-		for _, h := range r.Histories {
-			h.Rooms["hot"] = append(h.Rooms["hot"], Comment{151, "twin"})
-		}
-		for _, v := range r.Viewers {
-			if v.Room == "hot" {
-				v.Items = append(v.Items, Item{ID: 150, Message: "twin", Node: "b", At: at(began)}, Item{ID: 151, Message: "twin", Node: "a", At: at(began + 1)})
-			}
-		}
-		rows := Rows(r)
-		if Met(rows) != met || met != strings.Contains(Table(rows), "without the viewer being told, posted during a cut-off | 2 |") {
-			t.Errorf("posted at %v: %s", began, Table(rows))
-		}
-	}
-}
