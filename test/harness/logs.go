@@ -6,13 +6,10 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
-	"sync/atomic"
 )
 
 // logLinesShown of a node are shown when its test fails.
 const logLinesShown = 60
-
-var portsGiven atomic.Int64
 
 // logBuffer collects what a process writes, in memory or in a file.
 type logBuffer struct {

@@ -314,27 +314,7 @@ func Command(t testing.TB, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Ports of nodes: below those that Linux gives to outgoing connections, so
-// that a node which restarts finds its port still free.
-const (
-	firstPort = 20000
-	ports     = 12000
-)
-
 func freeAddr(t testing.TB) string {
 	t.Helper()
-	for i := range ports {
-		port := firstPort + (os.Getpid()*997+i+int(portsGiven.Add(1)))%ports
-		addr := fmt.Sprintf("127.0.0.1:%d", port)
-		listener, err := net.Listen("tcp", addr)
-		if err != nil {
-			continue
-		}
-		if err := listener.Close(); err != nil {
-			t.Fatal(err)
-		}
-		return addr
-	}
-	t.Fatal("no port is free")
-	return ""
+	return fmt.Sprintf("127.0.0.1:%d", servers.ReservedPort(t))
 }
