@@ -93,12 +93,22 @@ func newBreaker(log *slog.Logger) *gobreaker.CircuitBreaker[*Grant] {
 		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= tripAfter },
 		IsSuccessful: func(err error) bool {
 			var no *InvalidError
-			return err == nil || errors.As(err, &no)
+			return err == nil || errors.As(err, &no) || errors.Is(err, errThisToken)
 		},
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			log.Warn("asking whose sessions are", "state", to.String(), "before", from.String())
 		},
 	})
+}
+
+// errThisToken is for an endpoint that answers, but does not take a token, or
+// says of it what can't be. That says nothing about those of others: who makes such tokens up must not keep it
+// from being asked about them.
+var errThisToken = errors.New("introspection: no good answer about this token")
+
+// refusesToken says whether a status may be the answer to one token alone.
+func refusesToken(status int) bool {
+	return status == http.StatusBadRequest || status == http.StatusRequestEntityTooLarge || status == http.StatusUnprocessableEntity
 }
 
 func (i *introspector) resolve(ctx context.Context, token string) (*Grant, error) {
@@ -187,6 +197,9 @@ func (i *introspector) question(ctx context.Context, d digest, token string) (*G
 		return nil, fmt.Errorf("introspection: %w", err)
 	}
 	defer res.Body.Close()
+	if refusesToken(res.StatusCode) {
+		return nil, errThisToken
+	}
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("introspection: status %d", res.StatusCode)
 	}
@@ -216,7 +229,13 @@ func (i *introspector) read(body []byte) (*Grant, error) {
 		Expires   *float64 `json:"exp"`
 		NotBefore *float64 `json:"nbf"`
 	}
-	if err := json.Unmarshal(body, &said); err != nil || said.Active == nil {
+	err := readExactly(body, &said, "active", "sub", "name", "username", "role", "iss", "aud", "exp", "nbf")
+	switch {
+	case errors.Is(err, errNoUnicode):
+		return nil, invalid("What is known of the session is not all Unicode.")
+	case err != nil && said.Active != nil: // the rest is not as it should be
+		return nil, fmt.Errorf("%w: %w", errThisToken, err)
+	case err != nil || said.Active == nil:
 		return nil, errors.New("introspection: the answer is not one of RFC 7662")
 	}
 	now := i.now()

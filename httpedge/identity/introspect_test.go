@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,6 +115,10 @@ func TestAnswersOfIntrospectionAreRead(t *testing.T) {
 		`{"active":true,"sub":"ann","iss":"https://evil.example"}`: no,
 		`{"active":true,"sub":"ann","aud":["shop"]}`:               no,
 		`{"active":true,"sub":"ann","aud":"shop"}`:                 no,
+		`{"active":false,"Active":true,"sub":"ann"}`:               no,
+		`{"active":true,"Sub":"ann"}`:                              no,
+		`{"active":true,"sub":"a\ud800"}`:                          no,
+		"{\"active\":true,\"sub\":\"a\xff\"}":                      no,
 		`{"active":"true","sub":"ann"}`:                            away,
 		`{"active":1,"sub":"ann"}`:                                 away,
 		`{"sub":"ann"}`:                                            away,
@@ -137,8 +142,9 @@ func TestAnswersOfIntrospectionAreRead(t *testing.T) {
 		}
 	}
 	for answer, want := range map[string]User{
-		`{"active":true,"sub":"u1","username":"ann","role":"moderator"}`:      {ID: "u1", Name: "ann", Role: RoleModerator},
-		`{"active":true,"sub":"u1","name":"Ann","username":"a","role":"god"}`: {ID: "u1", Name: "Ann", Role: RoleViewer},
+		`{"active":true,"sub":"u1","username":"ann","role":"moderator"}`:       {ID: "u1", Name: "ann", Role: RoleModerator},
+		`{"active":true,"sub":"u1","name":"Ann","username":"a","role":"god"}`:  {ID: "u1", Name: "Ann", Role: RoleViewer},
+		`{"active":true,"sub":"u1","ſub":"u2","role":"viewer","Role":"admin"}`: {ID: "u1", Role: RoleViewer},
 	} {
 		if g, err := i.read([]byte(answer)); err != nil || g.User != want {
 			t.Errorf("%s: %+v, %v", answer, g, err)
@@ -187,6 +193,41 @@ func TestWhileIntrospectionIsAwayWhatIsKnownHoldsAndTheRestIsUnavailable(t *test
 	})
 	if strings.Contains(out.String(), "secret-token") {
 		t.Errorf("a token is in the log:\n%s", out.String())
+	}
+}
+
+// A viewer that makes such tokens up must not lock the others out.
+func TestAnAnswerAboutOneTokenIsNoneAboutTheEndpoint(t *testing.T) {
+	var status atomic.Int64
+	var body atomic.Value
+	endpoint := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("token") == "good" {
+			_, _ = io.WriteString(w, `{"active":true,"sub":"ann"}`)
+			return
+		}
+		w.WriteHeader(int(status.Load()))
+		_, _ = io.WriteString(w, body.Load().(string))
+	}))
+	t.Cleanup(endpoint.Close)
+	for _, answer := range []struct {
+		status int
+		body   string
+		away   bool
+	}{
+		{400, "", false}, {422, "", false}, {413, "", false}, {200, `{"active":true,"sub":5}`, false},
+		{401, "", true}, {404, "", true}, {500, "", true}, {200, "rubbish", true},
+	} {
+		status.Store(int64(answer.status))
+		body.Store(answer.body)
+		a := newTestAuthority(t, func(c *Config) { c.IntrospectionURL = endpoint.URL })
+		for n := range 3 * tripAfter {
+			if _, err := a.Session(t.Context(), fmt.Sprint("bad", n)); !errors.Is(err, ErrUnavailable) {
+				t.Errorf("%+v: %v", answer, err)
+			}
+		}
+		if _, err := a.Session(t.Context(), "good"); errors.Is(err, ErrUnavailable) != answer.away {
+			t.Errorf("after %+v a good token: %v", answer, err)
+		}
 	}
 }
 

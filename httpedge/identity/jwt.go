@@ -36,6 +36,12 @@ type claims struct {
 	Role string `json:"role,omitempty"`
 }
 
+// UnmarshalJSON reads claims by their exact names.
+func (c *claims) UnmarshalJSON(b []byte) error {
+	type plain claims // has no such method
+	return readExactly(b, (*plain)(c), "iss", "sub", "aud", "exp", "nbf", "iat", "jti", "name", "role")
+}
+
 // checker checks JWTs.
 type checker struct {
 	secret    []byte

@@ -3,6 +3,7 @@ package identity
 import (
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"strings"
@@ -149,6 +150,10 @@ func TestTokensThatAreNoGoodAreRefused(t *testing.T) {
 		"sub a number":                       login.Sign("e", with(said, jwt.MapClaims{"sub": 7}), nil),
 		"sub too long":                       login.Sign("e", with(said, jwt.MapClaims{"sub": strings.Repeat("x", actors.MaxUserID+1)}), nil),
 		"control in sub":                     login.Sign("e", with(said, jwt.MapClaims{"sub": "a\r\nb"}), nil),
+		"sub in capitals":                    login.Sign("e", with(said, jwt.MapClaims{"sub": nil, "Sub": "ann"}), nil),
+		"expired, with another Exp":          login.Sign("e", with(said, jwt.MapClaims{"exp": now.Add(-time.Hour).Unix(), "Exp": now.Add(time.Hour).Unix()}), nil),
+		"half a surrogate pair in sub":       login.Sign("e", with(said, jwt.MapClaims{"sub": json.RawMessage(`"a\ud800"`)}), nil),
+		"a byte in sub that is no UTF-8":     login.Sign("e", with(said, jwt.MapClaims{"sub": json.RawMessage("\"a\xff\"")}), nil),
 		"role a number":                      login.Sign("e", with(said, jwt.MapClaims{"role": 1}), nil),
 		"too large":                          login.Sign("e", with(said, jwt.MapClaims{"x": strings.Repeat("x", MaxTokenBytes)}), nil),
 		"much too large":                     strings.Repeat(good, 1000),

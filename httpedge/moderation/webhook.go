@@ -112,8 +112,11 @@ func newWebhook(config Webhook, registry *prometheus.Registry) (*webhook, error)
 		breaker: gobreaker.NewCircuitBreaker[Verdict](gobreaker.Settings{
 			Name: "moderation webhook", Timeout: awayFor,
 			ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToOpen },
-			// A client that has hung up says nothing about the service.
-			IsSuccessful: func(err error) bool { return err == nil || errors.Is(err, context.Canceled) },
+			// A client that has hung up says nothing about the service, and a
+			// text that the service does not take nothing about others.
+			IsSuccessful: func(err error) bool {
+				return err == nil || errors.Is(err, context.Canceled) || errors.Is(err, errThisText)
+			},
 		}),
 		seconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "barrage_moderation_webhook_seconds", Help: "Time until the webhook answered.",
@@ -127,6 +130,19 @@ func newWebhook(config Webhook, registry *prometheus.Registry) (*webhook, error)
 		return nil, fmt.Errorf("moderation: %w", err)
 	}
 	return w, nil
+}
+
+// errThisText is an answer of a service that does not take a text. Whoever
+// finds such a text must not keep it from being asked about those of others.
+var errThisText = errors.New("the webhook does not take this text")
+
+// refusesText says whether a status may be the answer to one text alone.
+func refusesText(status int) bool {
+	switch status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		return true
+	}
+	return false
 }
 
 // ask gives the service's verdict, or what is set for while it is away.
@@ -181,6 +197,9 @@ func (w *webhook) request(ctx context.Context, text Text) (Verdict, error) {
 		return Verdict{}, fmt.Errorf("asking the webhook: %w", err)
 	}
 	defer answer.Body.Close() //nolint:errcheck // it was only read
+	if refusesText(answer.StatusCode) {
+		return Verdict{}, errThisText
+	}
 	if answer.StatusCode != http.StatusOK {
 		return Verdict{}, fmt.Errorf("the webhook answers %s", answer.Status)
 	}
@@ -216,7 +235,9 @@ func (w *webhook) verdict(raw []byte, message string) (Verdict, error) {
 		v.Message = said.Message
 		if w.config.Clean != nil {
 			if v.Message, err = w.config.Clean(said.Message); err != nil {
-				return Verdict{}, fmt.Errorf("the webhook's answer: %w", err)
+				// The text as it is must not go out, and what should take its
+				// place can't: it is too long, say.
+				return Verdict{Action: Hold, Message: message, Reason: ReasonWebhook}, nil
 			}
 		}
 	}

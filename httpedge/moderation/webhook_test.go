@@ -48,7 +48,7 @@ func TestAWebhookDecides(t *testing.T) {
 		`{"action":"hold","more":1}`:        {Action: Hold, Reason: ReasonWebhook},
 		`{"action":"block"}`:                {Action: Block, Reason: ReasonWebhook},
 		`{"action":"mask","message":"***"}`: {Action: Mask, Message: "***", Reason: ReasonWebhook},
-		`{"action":"mask"}`:                 {Action: Hold, Reason: ReasonWebhookAway},
+		`{"action":"mask"}`:                 {Action: Hold, Reason: ReasonWebhook},
 		`{"action":"ban"}`:                  {Action: Hold, Reason: ReasonWebhookAway},
 		`{}`:                                {Action: Hold, Reason: ReasonWebhookAway},
 		`no`:                                {Action: Hold, Reason: ReasonWebhookAway},
@@ -81,6 +81,38 @@ func TestTextsGoOnWithoutTheWebhookAsItIsSet(t *testing.T) {
 		}
 		if n := asked.Load(); n != failuresToOpen {
 			t.Errorf("asked %d times; a service that fails is left alone after %d", n, failuresToOpen)
+		}
+	}
+}
+
+// Whoever finds a text for which there is no good answer must not switch the
+// service off for others.
+func TestATextThatTheWebhookDoesNotTakeIsNoFailure(t *testing.T) {
+	for name, odd := range map[string]http.HandlerFunc{
+		"400": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) },
+		"413": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) },
+		"422": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnprocessableEntity) },
+		"too long a mask": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"action":"mask","message":"too long"}`)
+		},
+	} {
+		url := service(t, func(w http.ResponseWriter, r *http.Request) {
+			if body, _ := io.ReadAll(r.Body); strings.Contains(string(body), "evil") {
+				_, _ = io.WriteString(w, `{"action":"block"}`)
+				return
+			}
+			odd(w, r)
+		})
+		m := moderator(t, Config{Webhook: Webhook{URL: url, Away: Hold, Timeout: time.Minute, Clean: func(string) (string, error) {
+			return "", errors.New("too long")
+		}}})
+		for range 3 * failuresToOpen {
+			if v := m.Check(t.Context(), Text{Message: "odd"}); v.Action != Hold || v.Message != "odd" {
+				t.Errorf("%s: %+v", name, v)
+			}
+		}
+		if v := m.Check(t.Context(), Text{Message: "evil"}); v.Action != Block {
+			t.Errorf("after %s another text is %+v", name, v)
 		}
 	}
 }
