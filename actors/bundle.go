@@ -3,6 +3,7 @@ package actors
 import (
 	"bytes"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -16,6 +17,7 @@ type bundle struct {
 	self   *actor.PID
 	name   string
 	videos []string
+	used   *atomic.Bool  // there have been comments
 	rooms  []*bundleRoom // in the order of videos
 	// gathered are the events since the last frame, in the order in which they
 	// came.
@@ -40,8 +42,8 @@ type bundleRoom struct {
 	room    roomView
 }
 
-func newBundle(node *Node, name string, videos []string) *bundle {
-	b := &bundle{node: node, name: name, videos: videos}
+func newBundle(node *Node, name string, videos []string, used *atomic.Bool) *bundle {
+	b := &bundle{node: node, name: name, videos: videos, used: used}
 	for _, video := range videos {
 		b.rooms = append(b.rooms, &bundleRoom{room: newRoomView(video), ring: newRing(node.config.RingComments, node.config.RingBytes)})
 	}
@@ -105,6 +107,9 @@ func (b *bundle) room(video string) *bundleRoom {
 func (b *bundle) onTapped(m *tapped) {
 	room := b.room(m.video)
 	room.tapped = true
+	if m.lastID != 0 {
+		b.used.Store(true)
+	}
 	room.viewers = m.news.viewers
 	room.room.take(m.room, b.node.now())
 	for _, e := range m.events {
@@ -140,6 +145,7 @@ func (b *bundle) onNews(m *roomNews) {
 		case e.event != nil:
 			room.ring.lastID = e.id
 			room.ring.add(e)
+			b.used.Store(true)
 		default:
 			continue
 		}

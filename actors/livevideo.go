@@ -221,7 +221,7 @@ func (l *liveVideo) start(ctx actor.Context, id string) {
 	l.subscriptions.relays = map[string]*subscription{}
 	l.reactions.init()
 	l.lastUsed = l.node.now()
-	l.node.after(l.node.config.IdleAfter, l.self, idleTimer{})
+	l.node.after(min(l.node.config.IdleAfter, unusedFor), l.self, idleTimer{})
 }
 
 // request handles what the edges and relays ask for.
@@ -452,6 +452,10 @@ const (
 // longer than any request that was sent to it is on its way.
 const retiredFor = 10 * time.Second
 
+// unusedFor is how long a live video that was never used stays when nobody asks
+// for it any more: anybody may ask for any id.
+const unusedFor = 2 * time.Second
+
 // onIdleTimer puts a live video that nobody uses to sleep.
 func (l *liveVideo) onIdleTimer() {
 	if l.retired && len(l.pending) > 0 {
@@ -463,11 +467,18 @@ func (l *liveVideo) onIdleTimer() {
 		return
 	}
 	idle := l.node.now().Sub(l.lastUsed)
-	if left := l.node.config.IdleAfter - idle; left > 0 || len(l.pending) > 0 || len(l.subscriptions.relays) > 0 || !l.loaded {
+	if left := l.idleAfter() - idle; left > 0 || len(l.pending) > 0 || len(l.subscriptions.relays) > 0 || !l.loaded {
 		l.node.after(max(left, time.Second), l.self, idleTimer{})
 		return
 	}
 	l.retire()
+}
+
+func (l *liveVideo) idleAfter() time.Duration {
+	if !l.exists() {
+		return min(l.node.config.IdleAfter, unusedFor)
+	}
+	return l.node.config.IdleAfter
 }
 
 // retire ends the activation: from now on requests are told that it has moved.
@@ -479,7 +490,11 @@ func (l *liveVideo) retire() {
 	l.forgetPages()
 	l.unlist()
 	l.node.owners.Release(l.id, l.self)
-	l.node.after(retiredFor, l.self, idleTimer{})
+	linger := retiredFor
+	if l.loaded && l.claim == nil && !l.exists() {
+		linger = unusedFor
+	}
+	l.node.after(linger, l.self, idleTimer{})
 }
 
 // forgetPages ends the serving of pages of what this activation knows.

@@ -325,3 +325,34 @@ func TestTheNewestPageIsThatOfNow(t *testing.T) {
 	close(stop)
 	readers.Wait()
 }
+
+// Anybody may ask for any id, and watch any.
+func TestWhatWasNeverUsedLeavesMemorySoon(t *testing.T) {
+	n := newTestNode(t, nil)
+	n.post("used", "hello")
+	videos := []string{"never"}
+	for i := range 19 {
+		videos = append(videos, fmt.Sprint("never-", i))
+	}
+	all := n.watch("", ViewerConfig{Videos: videos})
+	one := n.watch("never", ViewerConfig{})
+	for _, c := range []*testConn{all, one} {
+		c.untilHas(t, `"viewers":2`)
+	}
+	for i := range 20 {
+		n.ask(fmt.Sprint("read-", i), &wire.ReadRecent{Limit: 10})
+	}
+	if rooms := n.Rooms(); rooms < 21 {
+		t.Errorf("%d rooms while they are watched and read", rooms)
+	}
+	all.viewer.HungUp()
+	one.viewer.HungUp()
+	for deadline := time.Now().Add(20 * time.Second); n.Rooms() > 1; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d rooms are left of those that nobody has used", n.Rooms()-1)
+		}
+	}
+	if n.post("never", "used now"); n.Rooms() != 2 {
+		t.Errorf("%d rooms, want the two that are used", n.Rooms())
+	}
+}

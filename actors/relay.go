@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -17,6 +18,7 @@ type relay struct {
 	node        *Node
 	self        *actor.PID
 	liveVideoID string
+	used        *atomic.Bool // there have been comments
 
 	// The subscription: joins wait until it is answered the first time.
 	owner      *actor.PID
@@ -173,6 +175,9 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		return
 	}
 	r.owner, r.activation, r.nextSeq = m.Owner, m.Activation, m.NextSeq
+	if m.LastCommentId != 0 {
+		r.used.Store(true)
+	}
 	r.leaseUntil = r.node.now().Add(leaseTime)
 	r.synced++
 	if !r.subscribed {
@@ -297,6 +302,7 @@ func (r *relay) take(rows []*wire.Row, deleted []uint64) {
 	for _, row := range rows {
 		if row.Id > r.ring.lastID {
 			r.passAhead(row.Id)
+			r.used.Store(true)
 			r.ring.addComment(row)
 		}
 	}

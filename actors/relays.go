@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -18,6 +19,7 @@ type relays struct {
 
 type knownRelay struct {
 	pid     *actor.PID
+	used    *atomic.Bool // it has had comments
 	viewers int
 	// emptied counts how often the last viewer left.
 	emptied int
@@ -32,6 +34,9 @@ type relayEmpty struct {
 // relayLinger is how long a relay without viewers stays: who comes back is
 // served from its ring.
 const relayLinger = 30 * time.Second
+
+// unusedRelayLinger is how long one stays that has had nothing to serve.
+const unusedRelayLinger = time.Second
 
 func (r *relays) Receive(ctx actor.Context) {
 	switch m := ctx.Message().(type) {
@@ -83,7 +88,8 @@ func (r *relays) Receive(ctx actor.Context) {
 func (r *relays) enter(video string) *actor.PID {
 	known, ok := r.known[video]
 	if !ok {
-		known = &knownRelay{pid: r.spawn(video)}
+		known = &knownRelay{used: new(atomic.Bool)}
+		known.pid = r.spawn(video, known.used)
 		r.known[video] = known
 	}
 	known.viewers++
@@ -91,15 +97,15 @@ func (r *relays) enter(video string) *actor.PID {
 }
 
 // spawn starts a relay, or a bundle.
-func (r *relays) spawn(video string) *actor.PID {
+func (r *relays) spawn(video string, used *atomic.Bool) *actor.PID {
 	// The system's id keeps what is sent to a relay of an earlier process from
 	// this one.
 	return r.node.root.SpawnPrefix(actor.PropsFromProducer(func() actor.Actor {
 		if videos := bundleVideos(video); len(videos) > 1 {
-			return newBundle(r.node, video, videos)
+			return newBundle(r.node, video, videos, used)
 		}
 		return &relay{
-			node: r.node, liveVideoID: video,
+			node: r.node, liveVideoID: video, used: used,
 			room:     newRoomView(video),
 			ring:     newRing(r.node.config.RingComments, r.node.config.RingBytes),
 			backlogs: map[uint64]*backlog{},
@@ -116,6 +122,10 @@ func (r *relays) leave(ctx actor.Context, video string, message any) {
 	ctx.Send(known.pid, message)
 	if known.viewers--; known.viewers == 0 {
 		known.emptied++
-		r.node.after(relayLinger, ctx.Self(), relayEmpty{video, known.emptied})
+		linger := relayLinger
+		if !known.used.Load() {
+			linger = unusedRelayLinger
+		}
+		r.node.after(linger, ctx.Self(), relayEmpty{video, known.emptied})
 	}
 }

@@ -487,7 +487,7 @@ var settings = withFlags([]Setting{
 	},
 	{
 		Key: "videos.idle_after", Default: "10m", min: 0.01,
-		Help:  "a live video that nobody uses leaves memory after this",
+		Help:  "a live video that nobody uses leaves memory after this; one that never was used, after two seconds",
 		field: func(c *Config) any { return &c.Videos.IdleAfter },
 	},
 
