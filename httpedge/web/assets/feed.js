@@ -68,8 +68,7 @@ export class Feed {
     if (!loaded) return;
     this.#on.changed([]);
     this.look();
-    const lastEventId = this.#comments.newestId;
-    this.#room.connect(lastEventId ? { lastEventId } : { history: 200 });
+    this.#room.connect({ lastEventId: this.#comments.newestId || '0' });
   }
 
   close() {

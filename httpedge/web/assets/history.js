@@ -38,7 +38,7 @@ export class History {
   async loadNewest() {
     const page = await this.#room.page({ pageSize: FIRST_PAGE });
     const newest = page.comments[0]?.id ?? '';
-    const since = this.#comments.items.filter((c) => compareIds(c.id, newest) > 0);
+    const since = this.#comments.items.filter((c) => compareIds(c.id, newest) > 0 && (!c.held || this.#isOwn(c)));
     this.#comments.clear();
     this.#comments.add([...page.comments, ...this.#heldOf(page), ...since]);
     this.#cursor = page.nextCursor ?? null;

@@ -64,10 +64,11 @@ export class Connection {
   }
 
   #begin() {
-    this.#open().catch(() => this.#lost()); // there was no token to be had
+    this.#open().catch(() => this.#lost()); // there was no token to be had, say
   }
 
   async #open() {
+    if (!this.#lastId) await this.#beginning();
     const token = await this.#http.token();
     if (this.#closed) return;
     const { rate } = this.#options;
@@ -90,6 +91,15 @@ export class Connection {
       const url = this.#http.url(`${path}/stream`, { token, rate, ...from });
       this.#transport = new SseTransport(url, on, this.#http.withCredentials, this.#source() ?? EventSource);
     }
+  }
+
+  // A connection may break before it has brought a comment: where it began is
+  // then where to go on. With history it brings one, if there is any.
+  async #beginning() {
+    const path = `comments/${encodeURIComponent(this.#video)}`;
+    const { comments } = await this.#http.call(path, { query: { pageSize: 1 } });
+    if (!comments.length) this.#lastId = '0';
+    else if (!this.#options.history) this.#lastId = comments[0].id;
   }
 
   /** @param {string} name @param {any} data */

@@ -14,8 +14,15 @@ const NAMES = ['reactions', 'viewers', 'delete', 'pin', 'end', 'room', 'held', '
  * @property {(retryMs?: number) => void} lost
  */
 
+// A server that can't take a stream now opens and ends it. One that brings
+// something, or stays so long, is open.
+const OPEN_MS = 1000;
+
 export class SseTransport {
   #source;
+  #open = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
 
   /**
    * @param {URL} url
@@ -26,19 +33,38 @@ export class SseTransport {
   constructor(url, on, withCredentials, Source) {
     const source = new Source(url, { withCredentials });
     this.#source = source;
-    source.onopen = () => on.open();
-    source.onmessage = (message) => on.event('comment', parse(message.data));
+    source.onopen = () => {
+      this.#timer = setTimeout(() => this.#stays(on), OPEN_MS);
+    };
+    source.onmessage = (message) => this.#hear(on, 'comment', message);
     for (const name of NAMES) {
-      source.addEventListener(name, (message) => on.event(name, parse(/** @type {MessageEvent} */ (message).data)));
+      source.addEventListener(name, (message) => this.#hear(on, name, /** @type {MessageEvent} */ (message)));
     }
     source.onerror = () => {
+      clearTimeout(this.#timer);
+      this.#open = false;
       if (source.readyState === Source.CLOSED) on.lost();
       else on.waiting();
     };
   }
 
   close() {
+    clearTimeout(this.#timer);
     this.#source.close();
+  }
+
+  /** @param {Hearer} on @param {string} name @param {MessageEvent} message */
+  #hear(on, name, message) {
+    this.#stays(on);
+    on.event(name, parse(message.data));
+  }
+
+  /** @param {Hearer} on */
+  #stays(on) {
+    clearTimeout(this.#timer);
+    if (this.#open) return;
+    this.#open = true;
+    on.open();
   }
 }
 
