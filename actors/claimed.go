@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -61,13 +62,18 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 			answer.Rows = append(answer.Rows, EncodeRow(c))
 		}
 		cut = len(comments) == int(m.Limit)
-		if n.config.Marks != nil {
-			marks, err := n.config.Marks(ctx, m.LiveVideoId, m.After+1, ^uint64(0))
+		if err := n.addMarksFrom(ctx, m.LiveVideoId, min(m.After+1, max(m.Floor, 1)), answer); err != nil {
+			return nil, err
+		}
+		if m.Older && m.Floor <= m.After {
+			older, err := n.config.Own.Comments(ctx, m.LiveVideoId, persistence.Range{
+				After: m.Floor - 1, Before: m.After + 1, Limit: int(m.Limit), Desc: true, IDsOnly: true,
+			})
 			if err != nil {
 				return nil, err
 			}
-			for id := range marks {
-				answer.Deleted = append(answer.Deleted, id)
+			for _, c := range older {
+				answer.OlderIds = append(answer.OlderIds, c.Id)
 			}
 		}
 	}
@@ -101,6 +107,35 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 	return answer, nil
 }
 
+// AddMarks adds to what an owner of this node's handed over which comments of
+// its memory are deleted: it remembers that for a while only, and others may
+// have them still.
+func (n *Node) AddMarks(ctx context.Context, m *wire.Claim, answer *wire.Claimed) {
+	from := max(answer.Floor, 1)
+	if m.Floor != 0 {
+		from = min(from, m.Floor)
+	}
+	if err := n.addMarksFrom(ctx, m.LiveVideoId, from, answer); err != nil {
+		n.log.Warn("telling another node what is deleted", "liveVideoId", m.LiveVideoId, "error", err)
+	}
+}
+
+// mostMarks is how many deletions are told, the newest comments' first.
+const mostMarks = 10_000
+
+func (n *Node) addMarksFrom(ctx context.Context, video string, from uint64, answer *wire.Claimed) error {
+	if n.config.Marks == nil {
+		return nil
+	}
+	marks, err := n.config.Marks(ctx, video, from, ^uint64(0))
+	if err != nil {
+		return err
+	}
+	ids := slices.Sorted(maps.Keys(marks))
+	answer.Deleted = append(answer.Deleted, ids[max(0, len(ids)-mostMarks):]...)
+	return nil
+}
+
 // ringRows asks a relay for the comments that it has in its ring.
 type ringRows struct {
 	video  string
@@ -110,11 +145,20 @@ type ringRows struct {
 }
 
 // keptAnswer looks for what a post's Idempotency-Key was answered with; nil if
-// it was not used.
-func (n *Node) keptAnswer(ctx context.Context, video string, m *wire.PostComment, holders []string) (*records.KeptAnswer, error) {
-	kept, err := n.store.KeptAnswer(ctx, video, m.UserId, m.IdempotencyKey)
-	if !errors.Is(err, persistence.ErrNotFound) {
-		return kept, err
+// it was not used. holders are asked if nobody here knows it and unknown says
+// so, and if the comment is gone: of two that owners took at a time one was taken
+// back, and the key stands for the other.
+func (n *Node) keptAnswer(ctx context.Context, video string, m *wire.PostComment, holders []string, unknown bool) (*records.KeptAnswer, error) {
+	found, err := n.store.KeptAnswer(ctx, video, m.UserId, m.IdempotencyKey)
+	switch {
+	case errors.Is(err, persistence.ErrNotFound):
+		if found = nil; !unknown {
+			return nil, nil //nolint:nilnil // a new key
+		}
+	case err != nil:
+		return nil, err
+	case len(holders) == 0 || !n.isGone(ctx, video, found.Comment.GetId()):
+		return found, nil
 	}
 	question := &wire.ReadKey{LiveVideoId: video, UserId: m.UserId, IdempotencyKey: m.IdempotencyKey}
 	for _, holder := range holders {
@@ -127,9 +171,17 @@ func (n *Node) keptAnswer(ctx context.Context, video string, m *wire.PostComment
 		if err := proto.Unmarshal(key.Kept, kept); err != nil {
 			return nil, fmt.Errorf("reading what a key was answered with: %w", err)
 		}
-		return kept, nil
+		if found == nil || kept.Comment.GetId() != found.Comment.GetId() && !n.isGone(ctx, video, kept.Comment.GetId()) {
+			return kept, nil
+		}
 	}
-	return nil, nil //nolint:nilnil // a new key
+	return found, nil
+}
+
+// isGone says whether a comment is known not to be in history.
+func (n *Node) isGone(ctx context.Context, video string, id uint64) bool {
+	_, err := n.history.Row(ctx, video, id)
+	return errors.Is(err, persistence.ErrNotFound)
 }
 
 // AnswerKey says what this node's store has for a key.

@@ -42,9 +42,12 @@ type liveVideo struct {
 	// offers are the nodes that handed the live video over, or may have parts
 	// of it, and are still to be asked; asking those that are being asked.
 	offers, asking []string
-	askAfter       uint64      // above which id the owner before this one would have asked them; 0: it had none to ask
-	late           []*lateRows // that came while it was loaded
-	lateFailures   int         // in a row
+	// heardOut are the addresses of nodes that have told all that they know of
+	// from before this activation.
+	heardOut     []string
+	askAfter     uint64      // above which id the owner before this one would have asked them; 0: it had none to ask
+	late         []*lateRows // that came while it was loaded
+	lateFailures int         // in a row
 	// verifying is what the stores are being asked about.
 	verifying   []*lateRows
 	lookPending bool // a second look into the stores is to come
@@ -322,11 +325,15 @@ func (l *liveVideo) subscribe(m *wire.Subscribe, sender *actor.PID) {
 		l.node.root.Send(sender, &wire.Subscribed{Fault: &wire.Fault{Code: wire.Code_UNAVAILABLE, Detail: "Too much is on its way there."}})
 		return
 	}
+	after := m.After
+	if m.From != 0 {
+		after = min(after, m.From-1)
+	}
 	answer := &wire.Subscribed{
 		Owner: l.self, Activation: l.activation, NextSeq: s.nextSeq,
-		Rows: l.recent.after(m.After), Floor: l.recent.floor, Viewers: l.subscriptions.told,
-		LastCommentId: l.recent.lastID,
-		Room:          l.roomState(), Held: l.heldForRelay(), Muted: l.mutedLately(),
+		Rows: l.recent.after(after), Floor: l.recent.floor, Viewers: l.subscriptions.told,
+		LastCommentId: l.recent.lastID, From: m.From,
+		Room: l.roomState(), Held: l.heldForRelay(), Muted: l.mutedLately(),
 	}
 	if totals := l.reactions.video.all(); totals != nil {
 		answer.Reactions = &wire.ReactionTotals{Totals: totals}

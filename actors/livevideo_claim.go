@@ -249,6 +249,12 @@ func (l *liveVideo) begin(m *loadedRoom) {
 	total, known := m.totals.GetComments(), l.revision != 0 && m.totals.GetCountedFrom() == 0
 	handed := false
 	for _, c := range m.claimed {
+		if c.WasOwner || !m.handed() { // of who handed it over, the stores were not asked
+			l.hearOut(c.Address)
+		}
+		for _, address := range c.HeardOut {
+			l.hearOut(address)
+		}
 		if c.Holds {
 			l.holders = append(l.holders, c.Address)
 		}

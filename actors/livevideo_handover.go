@@ -75,7 +75,7 @@ func (l *liveVideo) yieldIfDone() {
 func (l *liveVideo) handOver() *wire.Claimed {
 	answer := &wire.Claimed{
 		Holds: true, LastCommentId: l.lastID, Revision: l.revision, Floor: max(l.recent.floor, l.recent.forget),
-		LookAgain: l.lookPending,
+		LookAgain: l.lookPending, HeardOut: l.heardOut,
 	}
 	if l.older.sure {
 		total := l.comments()

@@ -20,6 +20,8 @@ import (
 // time as this one, while they could not see it.
 type lateClaim struct {
 	asked   []string
+	after   uint64
+	older   bool // it was asked for older ids
 	claimed []Claimed
 	err     error
 }
@@ -51,10 +53,21 @@ func (l *liveVideo) claimLate() {
 		return
 	}
 	offers := l.offers
-	l.offers, l.asking = nil, append(l.asking, offers...)
-	claim := &wire.Claim{LiveVideoId: l.id, View: l.view, After: l.lateAfter(), Limit: uint32(l.node.config.RecentComments)}
+	l.offers = nil
+	older := slices.ContainsFunc(offers, func(address string) bool { return !slices.Contains(l.heardOut, address) })
+	l.claimFrom(offers, l.lateAfter(), older)
+}
+
+// claimFrom asks nodes for comments above an id. older has them tell the ids of
+// those below as well: one that was away when this activation began may have
+// taken some alone, any time before.
+func (l *liveVideo) claimFrom(offers []string, after uint64, older bool) {
+	l.asking = append(l.asking, offers...)
+	claim := &wire.Claim{
+		LiveVideoId: l.id, View: l.view, After: after, Limit: uint32(l.node.config.RecentComments), Floor: l.recent.floor, Older: older,
+	}
 	l.node.async(func(ctx context.Context) {
-		m := &lateClaim{asked: offers}
+		m := &lateClaim{asked: offers, after: after, older: older}
 		m.claimed, m.err = l.node.owners.ClaimFrom(ctx, claim, offers...)
 		m.claimed, _ = l.node.answered(m.claimed)
 		l.node.root.Send(l.self, m)
@@ -77,6 +90,7 @@ func (l *liveVideo) onLateClaim(m *lateClaim) {
 			l.late = append(l.late, late)
 		} else {
 			l.verify(late)
+			l.takeOlder(m, c)
 		}
 		l.inheritLate(c)
 	}
@@ -99,6 +113,34 @@ func (l *liveVideo) onLateClaim(m *lateClaim) {
 	}
 	l.offers = append(l.offers, silent...)
 	l.node.after(lateRetry, l.self, retryLate{})
+}
+
+// takeOlder asks a node again that has older comments of which nobody knows
+// here.
+func (l *liveVideo) takeOlder(m *lateClaim, c Claimed) {
+	missing := uint64(0)
+	for _, id := range c.OlderIds { // the newest first
+		_, deleted := l.recent.deleted[id]
+		if id >= l.recent.floor && !l.recent.has(id) && !deleted && !slices.Contains(c.Deleted, id) {
+			missing = id
+		}
+	}
+	if len(c.OlderIds) == l.node.config.RecentComments && missing != 0 {
+		missing = l.recent.floor // there may be more
+	}
+	switch {
+	case missing != 0:
+		l.claimFrom([]string{c.Address}, max(missing-1, 1), false)
+	case m.older || m.after < l.lateAfter():
+		l.hearOut(c.Address)
+	}
+}
+
+// hearOut notes that a node has told all that it took before this activation.
+func (l *liveVideo) hearOut(address string) {
+	if address != "" && !slices.Contains(l.heardOut, address) {
+		l.heardOut = append(l.heardOut, address)
+	}
 }
 
 // Straggler is a comment, or another change, that an owner before this one has
@@ -253,13 +295,15 @@ func (l *liveVideo) merge(claimed []Claimed) {
 				l.revoke(row)
 				continue
 			}
-			if twin := l.answers.find(row.PostToken, row.UserId); row.PostToken != 0 && twin != nil && twin.id() != row.Id {
-				if !l.heldAs(row) && !answeredRather(row, twin.comment()) {
+			if twin, known := l.twinOf(row); twin != nil {
+				if !l.heldAs(row) && !answeredRather(row, twin) {
 					l.revoke(row)
 					continue
 				}
-				l.revoke(twin.comment())
-				l.answers.remove(twin)
+				l.revoke(twin)
+				if known != nil {
+					l.answers.remove(known)
+				}
 			}
 			if row.Id < l.recent.floor {
 				l.doubtCount()
@@ -291,6 +335,21 @@ func (l *liveVideo) merge(claimed []Claimed) {
 	l.pages.version.Add(1)
 	l.evict()
 	l.publish(events)
+}
+
+// twinOf gives another comment of the same post that is here, and what is
+// remembered of it, if it is.
+func (l *liveVideo) twinOf(row *wire.Row) (*wire.Row, *keptAnswer) {
+	if row.PostToken == 0 {
+		return nil, nil
+	}
+	if known := l.answers.find(row.PostToken, row.UserId); known != nil && known.id() != row.Id {
+		return known.comment(), known
+	}
+	if l.recent.has(row.Id) {
+		return nil, nil
+	}
+	return l.recent.twinOf(row), nil
 }
 
 // missesSome adds to events what another owner took that is not among the rows

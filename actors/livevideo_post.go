@@ -190,15 +190,13 @@ const keyTimeout = 3 * time.Second
 // checkKey looks a post's key up in the store, and where the owners before
 // this one were, in theirs.
 func (l *liveVideo) checkKey(m *wire.PostComment, sender *actor.PID) {
-	var holders []string
-	if l.node.now().Sub(l.loadedAt) < 2*persistence.IdempotencyKeyRetention {
-		holders = l.holders
-	}
+	holders := l.holders
+	unknown := l.node.now().Sub(l.loadedAt) < 2*persistence.IdempotencyKeyRetention
 	l.node.async(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, keyTimeout)
 		defer cancel()
 		checked := &keyChecked{post: m, sender: sender}
-		checked.kept, checked.err = l.node.keptAnswer(ctx, l.id, m, holders)
+		checked.kept, checked.err = l.node.keptAnswer(ctx, l.id, m, holders, unknown)
 		l.node.root.Send(l.self, checked)
 	})
 }

@@ -231,6 +231,19 @@ func (r *recent) merge(rows []*wire.Row) {
 	}
 }
 
+// twinOf gives another comment of the same post, taken within a minute of it;
+// nil if there is none. Tokens of keys come again later.
+func (r *recent) twinOf(row *wire.Row) *wire.Row {
+	at := persistence.IDTime(row.Id)
+	first, behind := persistence.FirstIDAt(at.Add(-answerMemory)), persistence.FirstIDAt(at.Add(answerMemory))
+	for i := r.search(first); i < len(r.rows) && r.rows[i].Id < behind; i++ {
+		if r := r.rows[i].Row; r.PostToken == row.PostToken && r.UserId == row.UserId && r.Id != row.Id {
+			return r
+		}
+	}
+	return nil
+}
+
 func (r *recent) has(id uint64) bool {
 	i := r.search(id)
 	return i < len(r.rows) && r.rows[i].Id == id

@@ -25,6 +25,8 @@ type relay struct {
 	activation uint64 // of the owner
 	nextSeq    uint64
 	asking     bool // a Subscribe is under way
+	asked      uint64
+	heardAt    time.Time // from the owner
 	subscribed bool
 	synced     uint64 // answers of owners so far
 	// ahead are viewers that joined with a comment of which nobody here knew.
@@ -53,6 +55,9 @@ type (
 	leave struct{ viewer *viewer }
 
 	leaseTimer struct{}
+	// unanswered comes some time after an owner was asked for events and said
+	// that it has sent what there is: that may have been lost.
+	unanswered struct{ asked uint64 }
 	// retrySubscribe comes after an owner could not be had.
 	retrySubscribe struct{}
 	// beat comes from the node's heartbeat wheel.
@@ -71,7 +76,12 @@ const (
 	// a relay an owner: a few periods.
 	leaseTime = 4 * leasePeriod
 
+	// longUnheard is after how long a relay compares what it has with what its
+	// owner has: owners repeat deletions of the last minute only.
+	longUnheard = answerMemory - 15*time.Second
+
 	subscribeTimeout = 5 * time.Second
+	unansweredAfter  = time.Second
 	subscribeRetry   = 200 * time.Millisecond
 )
 
@@ -107,6 +117,11 @@ func (r *relay) Receive(ctx actor.Context) {
 		r.onSubscribed(m)
 	case retrySubscribe:
 		r.subscribe()
+	case unanswered:
+		if r.asking && m.asked == r.asked {
+			r.asking = false
+			r.subscribe()
+		}
 	case *backlogRead:
 		r.onBacklog(m)
 	case leaseTimer:
@@ -131,7 +146,8 @@ func (r *relay) Receive(ctx actor.Context) {
 			r.subscribe()
 			return
 		}
-		r.leaseUntil = r.node.now().Add(leaseTime)
+		r.heardAt = r.node.now()
+		r.leaseUntil = r.heardAt.Add(leaseTime)
 	case viewersTimer:
 		r.viewers.timer = false
 		r.reportViewers()
@@ -153,7 +169,12 @@ func (r *relay) subscribe() {
 		return
 	}
 	r.asking = true
+	r.asked++
+	asked := r.asked
 	request := &wire.Subscribe{Relay: r.self, Viewers: r.viewers.own, After: r.ring.lastID, Activation: r.activation, NextSeq: r.nextSeq}
+	if r.subscribed && r.node.now().Sub(r.heardAt) > longUnheard {
+		request.From = r.ring.oldest() // see compare
+	}
 	r.node.async(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
 		defer cancel()
@@ -164,7 +185,10 @@ func (r *relay) subscribe() {
 		}
 		if subscribed.GetFault().GetCode() != wire.Code_OK {
 			r.node.root.Send(r.self, subscribed)
-		} // otherwise the owner has sent what there is to the relay itself
+			return
+		}
+		// The owner has sent what there is to the relay itself.
+		r.node.after(unansweredAfter, r.self, unanswered{asked})
 	})
 }
 
@@ -174,11 +198,13 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		r.node.after(subscribeRetry, r.self, retrySubscribe{})
 		return
 	}
+	same := m.Activation == r.activation
 	r.owner, r.activation, r.nextSeq = m.Owner, m.Activation, m.NextSeq
 	if m.LastCommentId != 0 {
 		r.used.Store(true)
 	}
-	r.leaseUntil = r.node.now().Add(leaseTime)
+	r.heardAt = r.node.now()
+	r.leaseUntil = r.heardAt.Add(leaseTime)
 	r.synced++
 	if !r.subscribed {
 		r.ring.floor = m.Floor
@@ -197,8 +223,13 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 		fresh.first, fresh.floor, fresh.lastID = r.ring.end(), m.Floor, r.ring.lastID
 		fresh.late = r.ring.late
 		r.ring, r.sent, r.sentID = fresh, fresh.first, fresh.lastID
-	} else if m.MissedAfter != 0 {
-		r.missed(m.MissedAfter, r.ring.lastID+1)
+	} else {
+		if same {
+			r.compare(m)
+		}
+		if m.MissedAfter != 0 {
+			r.missed(m.MissedAfter, r.ring.lastID+1)
+		}
 	}
 	r.take(m.Rows, nil)
 	parts := roomParts{room: m.Room, held: m.Held, muted: m.Muted, whole: true}
@@ -235,6 +266,27 @@ func (r *relay) onSubscribed(m *wire.Subscribed) {
 	}
 }
 
+// compare tells viewers what has become of the comments in the ring since their
+// owner was heard last, if that is long ago: then its answer has those, too. Of
+// another owner it would say nothing: that may hear of some of them only later.
+func (r *relay) compare(m *wire.Subscribed) {
+	if m.From == 0 {
+		return
+	}
+	there := make(map[uint64]bool, len(m.Rows))
+	for _, row := range m.Rows {
+		there[row.Id] = true
+	}
+	known, deleted := r.ring.compare(max(m.From, m.Floor), there)
+	for _, row := range m.Rows {
+		if row.Id >= r.ring.floor && row.Id <= r.ring.lastID && !known[row.Id] {
+			r.missed(row.Id-1, r.ring.lastID+1)
+			break // the oldest
+		}
+	}
+	r.take(nil, deleted)
+}
+
 // announceGap tells all viewers that comments between two ids were not sent
 // here.
 func (r *relay) announceGap(after, before uint64) {
@@ -268,6 +320,7 @@ func (r *relay) publish(m *wire.Publish) {
 		return
 	}
 	r.nextSeq++
+	r.heardAt = r.node.now()
 	if r.heard += proto.Size(m); r.heard >= r.node.config.UnheardBytes/16 {
 		r.renew()
 	}

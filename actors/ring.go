@@ -96,6 +96,38 @@ func (r *ring) evict(sent uint64) {
 	}
 }
 
+// compare says which comments the ring has, and which of them are gone: those
+// from an id on that are not there. Comments below it are of no use any more.
+func (r *ring) compare(from uint64, there map[uint64]bool) (known map[uint64]bool, gone []uint64) {
+	known = map[uint64]bool{}
+	for i := range r.events {
+		switch e := &r.events[i]; {
+		case e.deletes:
+		case e.id < from:
+			r.bytes -= len(e.event)
+			e.event, e.row = nil, nil
+			r.floor = max(r.floor, e.id+1)
+		default:
+			known[e.id] = true
+			if e.event != nil && !there[e.id] {
+				gone = append(gone, e.id)
+			}
+		}
+	}
+	r.forgetFrames()
+	return known, gone
+}
+
+// oldest is the id of the first comment, 0 if there is none.
+func (r *ring) oldest() uint64 {
+	for i := range r.events {
+		if !r.events[i].deletes {
+			return r.events[i].id
+		}
+	}
+	return 0
+}
+
 // rows gives the newest comments above an id, newest first, up to so many.
 func (r *ring) rows(after uint64, limit int) (rows []*wire.Row) {
 	for i := len(r.events) - 1; i >= 0 && len(rows) < limit; i-- {

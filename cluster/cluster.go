@@ -49,11 +49,14 @@ type Config struct {
 	Copies int
 	// Files are the certificates between nodes; without them there is no TLS.
 	Files Files
+	// Now is the clock of posts; time.Now by default.
+	Now func() time.Time
 }
 
 // Node is what other nodes ask of the actors of this one.
 type Node interface {
 	AnswerClaim(ctx context.Context, m *wire.Claim, earlier ...*wire.Claimed) *wire.Claimed
+	AddMarks(ctx context.Context, m *wire.Claim, answer *wire.Claimed)
 	AnswerKey(ctx context.Context, m *wire.ReadKey) *wire.KeptKey
 	ListVideos(ctx context.Context, m *wire.ListVideos) *wire.VideoList
 	OwnersChanged()
@@ -131,6 +134,9 @@ type Member struct {
 // Start has the node listen for others. Actors must be spawned after it, for
 // their addresses to hold. It is no member before Join.
 func Start(config Config) (*Member, error) {
+	if config.Now == nil {
+		config.Now = time.Now
+	}
 	m := &Member{
 		config: config, log: config.Log, system: config.System, metrics: newMetrics(config.Registry),
 		lookup: newLookup(config.System, config.Kind), changed: make(chan struct{}),

@@ -39,7 +39,13 @@ type testCluster struct {
 	t        *testing.T
 	revision uint64
 	nodes    []*testNode
+	ahead    atomic.Int64 // of the clock, nanoseconds
 }
+
+func (c *testCluster) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+// pass has all nodes find that so much time has gone by.
+func (c *testCluster) pass(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // testNode is one of them. It implements members and Storage.
 type testNode struct {
@@ -99,7 +105,7 @@ func (c *testCluster) add() *testNode {
 		t.Fatal(err)
 	}
 	n.pump.Start()
-	ids, err := actors.NewIDs(n.number, 0, time.Now)
+	ids, err := actors.NewIDs(n.number, 0, c.now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,12 +113,13 @@ func (c *testCluster) add() *testNode {
 	n.actors, err = actors.NewNode(actors.Config{
 		System: system, Journal: n.journal, Store: tiered.New(n.store, nil, n, nil), Own: n.store, Applied: n.pump, IDs: ids,
 		Metrics: actors.NewMetrics(prometheus.NewRegistry()), Log: quiet, NodeName: func() string { return n.name() },
+		Now: c.now, Marks: n.store.Deleted,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n.member, err = Start(Config{
-		System: system, Kind: actors.Kind, Props: n.actors.LiveVideoProps(), Log: quiet, Registry: prometheus.NewRegistry(), Advertise: n.address,
+		System: system, Kind: actors.Kind, Props: n.actors.LiveVideoProps(), Log: quiet, Registry: prometheus.NewRegistry(), Advertise: n.address, Now: c.now,
 	})
 	if err != nil {
 		t.Fatal(err)

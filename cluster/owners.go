@@ -95,8 +95,8 @@ func (o *Owners) try(ctx context.Context, liveVideoID, hint string, message prot
 	local := pid.Address == o.member.system.Address()
 	timeout := max(min(time.Until(deadline), tryTimeout), time.Millisecond)
 	if post, ok := message.(*wire.PostComment); ok {
-		post = proto.CloneOf(post)                                                                    // a former try may still be on its way
-		post.SentMs, post.WaitedMs = time.Now().UnixMilli(), uint32(time.Since(began).Milliseconds()) //nolint:gosec // seconds
+		post = proto.CloneOf(post)                                                                               // a former try may still be on its way
+		post.SentMs, post.WaitedMs = o.member.config.Now().UnixMilli(), uint32(time.Since(began).Milliseconds()) //nolint:gosec // seconds
 		message = post
 	}
 	future := o.member.system.Root.RequestFuture(pid, message, timeout)

@@ -2275,7 +2275,10 @@ type Subscribe struct {
 	// The activation that the relay has followed so far; 0: none.
 	Activation uint64 `protobuf:"fixed64,4,opt,name=activation,proto3" json:"activation,omitempty"`
 	// The number of the next Publish that it expects of that activation.
-	NextSeq       uint64 `protobuf:"varint,900,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
+	NextSeq uint64 `protobuf:"varint,900,opt,name=next_seq,json=nextSeq,proto3" json:"next_seq,omitempty"`
+	// 0, or from which comment on the relay wants what it has already, too: it
+	// compares.
+	From          uint64 `protobuf:"fixed64,901,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2345,6 +2348,13 @@ func (x *Subscribe) GetNextSeq() uint64 {
 	return 0
 }
 
+func (x *Subscribe) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
+}
+
 type Subscribed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Fault *Fault                 `protobuf:"bytes,1,opt,name=fault,proto3" json:"fault,omitempty"`
@@ -2372,7 +2382,9 @@ type Subscribed struct {
 	Muted []*MuteUser `protobuf:"bytes,13,rep,name=muted,proto3" json:"muted,omitempty"`
 	// Comments that were deleted lately, the oldest deletion first: for a relay
 	// that has followed nobody before. Others are sent a Publish.
-	Deleted       []*Deletion `protobuf:"bytes,14,rep,name=deleted,proto3" json:"deleted,omitempty"`
+	Deleted []*Deletion `protobuf:"bytes,14,rep,name=deleted,proto3" json:"deleted,omitempty"`
+	// That of the Subscribe which this answers.
+	From          uint64 `protobuf:"fixed64,15,opt,name=from,proto3" json:"from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2503,6 +2515,13 @@ func (x *Subscribed) GetDeleted() []*Deletion {
 		return x.Deleted
 	}
 	return nil
+}
+
+func (x *Subscribed) GetFrom() uint64 {
+	if x != nil {
+		return x.From
+	}
+	return 0
 }
 
 type Deletion struct {
@@ -3016,8 +3035,14 @@ type Claim struct {
 	View uint64 `protobuf:"varint,2,opt,name=view,proto3" json:"view,omitempty"`
 	From string `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
 	// Only comments above this id.
-	After         uint64 `protobuf:"fixed64,4,opt,name=after,proto3" json:"after,omitempty"`
-	Limit         uint32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	After uint64 `protobuf:"fixed64,4,opt,name=after,proto3" json:"after,omitempty"`
+	Limit uint32 `protobuf:"varint,5,opt,name=limit,proto3" json:"limit,omitempty"`
+	// With after: from where on the asker has the live video in memory. Deletions
+	// are wanted from here on.
+	Floor uint64 `protobuf:"fixed64,6,opt,name=floor,proto3" json:"floor,omitempty"`
+	// The ids of older comments are wanted, too: the asked node may have some that
+	// the asker has never heard of.
+	Older         bool `protobuf:"varint,7,opt,name=older,proto3" json:"older,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3087,6 +3112,20 @@ func (x *Claim) GetLimit() uint32 {
 	return 0
 }
 
+func (x *Claim) GetFloor() uint64 {
+	if x != nil {
+		return x.Floor
+	}
+	return 0
+}
+
+func (x *Claim) GetOlder() bool {
+	if x != nil {
+		return x.Older
+	}
+	return false
+}
+
 type Claimed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// MOVED: the asked node knows that somebody else owns it.
@@ -3118,6 +3157,8 @@ type Claimed struct {
 	// Of who was the owner until now: it took comments above this id that it has
 	// told nobody of; 0: none.
 	TookAfter uint64 `protobuf:"fixed64,14,opt,name=took_after,json=tookAfter,proto3" json:"took_after,omitempty"`
+	// Of comments from the asker's floor up to its after, the newest ones.
+	OlderIds []uint64 `protobuf:"fixed64,15,rep,packed,name=older_ids,json=olderIds,proto3" json:"older_ids,omitempty"`
 	// What the node had not merged yet, as the owner: the next one does, and
 	// tells viewers.
 	Unverified []*Unverified `protobuf:"bytes,900,rep,name=unverified,proto3" json:"unverified,omitempty"`
@@ -3126,7 +3167,9 @@ type Claimed struct {
 	ToAsk    []string `protobuf:"bytes,901,rep,name=to_ask,json=toAsk,proto3" json:"to_ask,omitempty"`
 	AskAfter uint64   `protobuf:"fixed64,902,opt,name=ask_after,json=askAfter,proto3" json:"ask_after,omitempty"`
 	// It was about to look into the stores again.
-	LookAgain     bool `protobuf:"varint,903,opt,name=look_again,json=lookAgain,proto3" json:"look_again,omitempty"`
+	LookAgain bool `protobuf:"varint,903,opt,name=look_again,json=lookAgain,proto3" json:"look_again,omitempty"`
+	// Of an owner: the addresses of nodes that had told it all they knew.
+	HeardOut      []string `protobuf:"bytes,904,rep,name=heard_out,json=heardOut,proto3" json:"heard_out,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3259,6 +3302,13 @@ func (x *Claimed) GetTookAfter() uint64 {
 	return 0
 }
 
+func (x *Claimed) GetOlderIds() []uint64 {
+	if x != nil {
+		return x.OlderIds
+	}
+	return nil
+}
+
 func (x *Claimed) GetUnverified() []*Unverified {
 	if x != nil {
 		return x.Unverified
@@ -3285,6 +3335,13 @@ func (x *Claimed) GetLookAgain() bool {
 		return x.LookAgain
 	}
 	return false
+}
+
+func (x *Claimed) GetHeardOut() []string {
+	if x != nil {
+		return x.HeardOut
+	}
+	return nil
 }
 
 // Unverified are comments that came late. Stores have yet to say which of them
@@ -4606,7 +4663,7 @@ const file_wire_proto_rawDesc = "" +
 	"\x06exists\x18\t \x01(\bR\x06exists\x1a<\n" +
 	"\x0eReactionsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\x99\x01\n" +
+	"\x05value\x18\x02 \x01(\x04R\x05value:\x028\x01\"\xae\x01\n" +
 	"\tSubscribe\x12 \n" +
 	"\x05relay\x18\x01 \x01(\v2\n" +
 	".actor.PIDR\x05relay\x12\x18\n" +
@@ -4615,7 +4672,8 @@ const file_wire_proto_rawDesc = "" +
 	"\n" +
 	"activation\x18\x04 \x01(\x06R\n" +
 	"activation\x12\x1a\n" +
-	"\bnext_seq\x18\x84\a \x01(\x04R\anextSeq\"\xaa\x04\n" +
+	"\bnext_seq\x18\x84\a \x01(\x04R\anextSeq\x12\x13\n" +
+	"\x04from\x18\x85\a \x01(\x06R\x04from\"\xbe\x04\n" +
 	"\n" +
 	"Subscribed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12 \n" +
@@ -4635,7 +4693,8 @@ const file_wire_proto_rawDesc = "" +
 	"\treactions\x18\v \x01(\v2\x1c.barrage.wire.ReactionTotalsR\treactions\x12)\n" +
 	"\x04held\x18\f \x03(\v2\x15.barrage.wire.HeldRowR\x04held\x12,\n" +
 	"\x05muted\x18\r \x03(\v2\x16.barrage.wire.MuteUserR\x05muted\x120\n" +
-	"\adeleted\x18\x0e \x03(\v2\x16.barrage.wire.DeletionR\adeleted\"@\n" +
+	"\adeleted\x18\x0e \x03(\v2\x16.barrage.wire.DeletionR\adeleted\x12\x12\n" +
+	"\x04from\x18\x0f \x01(\x06R\x04from\"@\n" +
 	"\bDeletion\x12\x1d\n" +
 	"\n" +
 	"comment_id\x18\x01 \x01(\x06R\tcommentId\x12\x15\n" +
@@ -4681,13 +4740,15 @@ const file_wire_proto_rawDesc = "" +
 	"\tActivated\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12\x1c\n" +
 	"\x03pid\x18\x02 \x01(\v2\n" +
-	".actor.PIDR\x03pid\"\x7f\n" +
+	".actor.PIDR\x03pid\"\xab\x01\n" +
 	"\x05Claim\x12\"\n" +
 	"\rlive_video_id\x18\x01 \x01(\tR\vliveVideoId\x12\x12\n" +
 	"\x04view\x18\x02 \x01(\x04R\x04view\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\tR\x04from\x12\x14\n" +
 	"\x05after\x18\x04 \x01(\x06R\x05after\x12\x14\n" +
-	"\x05limit\x18\x05 \x01(\rR\x05limit\"\xfa\x04\n" +
+	"\x05limit\x18\x05 \x01(\rR\x05limit\x12\x14\n" +
+	"\x05floor\x18\x06 \x01(\x06R\x05floor\x12\x14\n" +
+	"\x05older\x18\a \x01(\bR\x05older\"\xb5\x05\n" +
 	"\aClaimed\x12)\n" +
 	"\x05fault\x18\x01 \x01(\v2\x13.barrage.wire.FaultR\x05fault\x12%\n" +
 	"\x04rows\x18\x02 \x03(\v2\x11.barrage.wire.RowR\x04rows\x12\x14\n" +
@@ -4704,14 +4765,16 @@ const file_wire_proto_rawDesc = "" +
 	"\x0freactions_floor\x18\f \x01(\x06R\x0ereactionsFloor\x12#\n" +
 	"\rmissing_after\x18\r \x01(\x06R\fmissingAfter\x12\x1d\n" +
 	"\n" +
-	"took_after\x18\x0e \x01(\x06R\ttookAfter\x129\n" +
+	"took_after\x18\x0e \x01(\x06R\ttookAfter\x12\x1b\n" +
+	"\tolder_ids\x18\x0f \x03(\x06R\bolderIds\x129\n" +
 	"\n" +
 	"unverified\x18\x84\a \x03(\v2\x18.barrage.wire.UnverifiedR\n" +
 	"unverified\x12\x16\n" +
 	"\x06to_ask\x18\x85\a \x03(\tR\x05toAsk\x12\x1c\n" +
 	"\task_after\x18\x86\a \x01(\x06R\baskAfter\x12\x1e\n" +
 	"\n" +
-	"look_again\x18\x87\a \x01(\bR\tlookAgainB\x11\n" +
+	"look_again\x18\x87\a \x01(\bR\tlookAgain\x12\x1c\n" +
+	"\theard_out\x18\x88\a \x03(\tR\bheardOutB\x11\n" +
 	"\x0f_total_comments\"r\n" +
 	"\n" +
 	"Unverified\x12\x18\n" +

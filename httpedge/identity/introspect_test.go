@@ -214,8 +214,14 @@ func TestAnAnswerAboutOneTokenIsNoneAboutTheEndpoint(t *testing.T) {
 		body   string
 		away   bool
 	}{
-		{400, "", false}, {422, "", false}, {413, "", false}, {200, `{"active":true,"sub":5}`, false},
-		{401, "", true}, {404, "", true}, {500, "", true}, {200, "rubbish", true},
+		{400, "", false},
+		{422, "", false},
+		{413, "", false},
+		{200, `{"active":true,"sub":5}`, false},
+		{401, "", true},
+		{404, "", true},
+		{500, "", true},
+		{200, "rubbish", true},
 	} {
 		status.Store(int64(answer.status))
 		body.Store(answer.body)
