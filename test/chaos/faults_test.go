@@ -83,6 +83,17 @@ var faults = []*fault{
 	}},
 	{name: stopped5, run: func(s *step, middle func()) { s.stopFor(5*time.Second, middle) }},
 	{name: "stopped for 30 s", long: true, run: func(s *step, middle func()) { s.stopFor(30*time.Second, middle) }},
+	{name: "stopped for over a minute", long: true, run: func(s *step, middle func()) { s.stopFor(overAMinute, middle) }},
+	{name: "down for over a minute", long: true, run: func(s *step, middle func()) {
+		s.say("SIGKILL")
+		from := time.Now()
+		s.node.Kill()
+		middle()
+		time.Sleep(time.Until(from.Add(overAMinute)))
+		s.start()
+		s.wait(5)
+		s.paused(s.label, from)
+	}},
 	{name: "data lost", run: func(s *step, middle func()) {
 		s.say("SIGKILL, and its data is gone")
 		from := time.Now()
@@ -97,6 +108,7 @@ var faults = []*fault{
 	cut("Consul", "one way, out", true), cut("Consul", "one way, in", true), cut("Consul", "both ways", true),
 	cut("the others", "one way, out", true), cut("the others", "one way, in", true), cut("the others", "both ways", false),
 	cut("both", "one way, out", true), cut("both", "one way, in", true), cut("both", "both ways", true),
+	longCut("the others"), longCut("both"),
 	consul("Consul restarted", true, func(s *step) {}),
 	consul(consulStateLost, true, func(s *step) { s.w.cluster.Consul.LoseState() }),
 	{
@@ -133,10 +145,22 @@ func consul(name string, long bool, between func(s *step)) *fault {
 	}
 }
 
-// cut cuts a node off from others.
+// overAMinute is longer than nodes remember what they answered and deleted.
+const overAMinute = 80 * time.Second
+
+// cut cuts a node off from others for some seconds.
 func cut(from, how string, long bool) *fault {
+	return cutFor(fmt.Sprintf("cut off from %s, %s", from, how), from, how, long, func(s *step) { s.wait(s.between(3, 15)) })
+}
+
+// longCut cuts a node off for over a minute.
+func longCut(from string) *fault {
+	return cutFor(fmt.Sprintf("cut off from %s for over a minute", from), from, "both ways", true, func(*step) { time.Sleep(overAMinute) })
+}
+
+func cutFor(name, from, how string, long bool, wait func(s *step)) *fault {
 	return &fault{
-		name: fmt.Sprintf("cut off from %s, %s", from, how), cuts: true, long: long,
+		name: name, cuts: true, long: long,
 		run: func(s *step, middle func()) {
 			host := s.w.network.Host(s.name)
 			began := time.Now()
@@ -157,7 +181,7 @@ func cut(from, how string, long bool) *fault {
 			s.say("is %s", s.fault.name)
 			s.wait(3)
 			middle()
-			s.wait(s.between(3, 15))
+			wait(s)
 			s.w.network.Heal()
 			healed := time.Now()
 			s.say("is connected again")
