@@ -60,7 +60,7 @@ soak: ## outage, backlog, deep history with ClickHouse, an attack; half an hour;
 	tools/scripts/install-packages clickhouse-server=clickhouse-server wrk=wrk
 	go test -tags soak -timeout 90m -count=1 -v $(TESTFLAGS) ./test/soak
 
-chaos: ## three nodes under faults at random, 20 minutes; CHAOS_MINUTES, CHAOS_SEED, CHAOS_KEEP=folder
+chaos: ## three nodes under faults at random, 25 minutes; CHAOS_MINUTES, CHAOS_SEED, CHAOS_KEEP=folder
 	tools/scripts/install-packages clickhouse-server=clickhouse-server ip=iproute2 nft=nftables
 	BARRAGE_CONSUL="$${BARRAGE_CONSUL:-$$(tools/scripts/consul)}" \
 		go test -tags chaos -timeout 180m -count=1 -v $(TESTFLAGS) ./test/chaos/...

@@ -30,7 +30,7 @@ func TestChaos(t *testing.T) {
 		}
 	}
 	c := w.newCrowd()
-	begun, length := time.Now(), minutes(t, 13)
+	begun, length := time.Now(), minutes(t, 18)
 	done := 0
 	for time.Since(begun) < length {
 		for _, i := range w.random.Perm(len(nodes)) {
