@@ -83,13 +83,13 @@ var faults = []*fault{
 	}},
 	{name: stopped5, run: func(s *step, middle func()) { s.stopFor(5*time.Second, middle) }},
 	{name: "stopped for 30 s", long: true, run: func(s *step, middle func()) { s.stopFor(30*time.Second, middle) }},
-	{name: "stopped for over a minute", long: true, run: func(s *step, middle func()) { s.stopFor(overAMinute, middle) }},
+	{name: "stopped for over a minute", long: true, run: func(s *step, middle func()) { s.stopFor(apartForLong, middle) }},
 	{name: "down for over a minute", long: true, run: func(s *step, middle func()) {
 		s.say("SIGKILL")
 		from := time.Now()
 		s.node.Kill()
 		middle()
-		time.Sleep(time.Until(from.Add(overAMinute)))
+		time.Sleep(time.Until(from.Add(apartForLong)))
 		s.start()
 		s.wait(5)
 		s.paused(s.label, from)
@@ -145,8 +145,8 @@ func consul(name string, long bool, between func(s *step)) *fault {
 	}
 }
 
-// overAMinute is longer than nodes remember what they answered and deleted.
-const overAMinute = 80 * time.Second
+// apartForLong is longer than nodes remember what they answered and deleted.
+const apartForLong = 80 * time.Second
 
 // cut cuts a node off from others for some seconds.
 func cut(from, how string, long bool) *fault {
@@ -155,7 +155,7 @@ func cut(from, how string, long bool) *fault {
 
 // longCut cuts a node off for over a minute.
 func longCut(from string) *fault {
-	return cutFor(fmt.Sprintf("cut off from %s for over a minute", from), from, "both ways", true, func(*step) { time.Sleep(overAMinute) })
+	return cutFor(fmt.Sprintf("cut off from %s for over a minute", from), from, "both ways", true, func(*step) { time.Sleep(apartForLong) })
 }
 
 func cutFor(name, from, how string, long bool, wait func(s *step)) *fault {
