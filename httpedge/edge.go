@@ -205,6 +205,8 @@ func New(config Config) (*Edge, error) {
 		CloseOnShutdown:       true,
 		SecureErrorLogMessage: true,
 		Logger:                fasthttpLog{config.Log},
+		// A form is refused as what is no JSON, not as what is no form.
+		DisablePreParseMultipartForm: true,
 	}
 	return e, nil
 }
