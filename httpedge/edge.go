@@ -11,6 +11,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -214,8 +216,16 @@ func New(config Config) (*Edge, error) {
 // fasthttpLog takes what fasthttp says of single connections.
 type fasthttpLog struct{ log *slog.Logger }
 
+// Printf leaves out what an error quotes: it may be a part of the request, and
+// a token in it.
 func (l fasthttpLog) Printf(format string, args ...any) {
-	l.log.Debug(fmt.Sprintf(format, args...), "from", "fasthttp")
+	said := slices.Clone(args)
+	for i, arg := range said {
+		if err, ok := arg.(error); ok {
+			said[i], _, _ = strings.Cut(err.Error(), `"`)
+		}
+	}
+	l.log.Debug(fmt.Sprintf(format, said...), "from", "fasthttp")
 }
 
 // Serve answers requests on a listener until Shutdown.

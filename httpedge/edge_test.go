@@ -1,8 +1,12 @@
 package httpedge
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 )
 
@@ -30,5 +34,47 @@ func TestAFormIsNotJSONWhateverIsInIt(t *testing.T) {
 		if a := answerTo(t, address, request("")); a.status != 401 {
 			t.Errorf("%q without a token: %d %s", body, a.status, a.body)
 		}
+	}
+}
+
+// logged is a log that can be read.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func TestTheLogDoesNotQuoteWhatIsNoRequest(t *testing.T) {
+	var log logged
+	_, address := newTestEdge(t, func(c *Config) {
+		c.Log = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	})
+	for i, request := range []string{
+		"GET /comments/v/stream?token=SECRET\r\n\r\n",
+		"GET /comments/v/stream?token=SECRET\x01 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"GET /comments/v/stream?token=SECRET HTTP/9.SECRET\r\nHost: x\r\n\r\n",
+		"GET /comments/v HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer SECRET\x01\r\n\r\n",
+		"GET /comments/v HTTP/1.1\r\nHost: x\r\nAuthorization Bearer SECRET\r\n\r\n",
+	} {
+		if a := answerTo(t, address, request); a.status != 400 {
+			t.Errorf("%q: %d %s", request, a.status, a.body)
+		}
+		waitFor(t, fmt.Sprintf("%q is in the log", request), func() bool {
+			return strings.Count(log.String(), "error when reading request headers") == i+1
+		})
+	}
+	if strings.Contains(log.String(), "SECRET") {
+		t.Errorf("the log says\n%s", log.String())
 	}
 }
