@@ -24,14 +24,17 @@ const preflightAge = "7200"
 
 // headers are the CORS headers of an answer to a page of an origin. With "*",
 // pages may call, but not in the user's name: for cookies an origin must be
-// listed.
+// listed. The star is on every answer, as a head that is too large to be read
+// does not say whose page asks.
 func (c *cors) headers(origin string) [][2]string {
 	switch {
 	case c.allows(origin):
 		return [][2]string{
 			{"Access-Control-Allow-Origin", origin}, {"Access-Control-Allow-Credentials", "true"}, {"Vary", "Origin"},
 		}
-	case c.any && origin != "":
+	case c.any && len(c.origins) > 1:
+		return [][2]string{{"Access-Control-Allow-Origin", "*"}, {"Vary", "Origin"}}
+	case c.any:
 		return [][2]string{{"Access-Control-Allow-Origin", "*"}}
 	case len(c.origins) > 0:
 		return [][2]string{{"Vary", "Origin"}}

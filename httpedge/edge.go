@@ -277,6 +277,7 @@ func (e *Edge) onBadRequest(ctx *fasthttp.RequestCtx, err error) {
 			e.config.HeaderTimeout, e.config.BodyTimeout)
 	}
 	lingerAfterAnswer(ctx.Conn())
+	e.onAnswer(ctx)
 	e.answerError(ctx, p)
 	ctx.SetConnectionClose()
 }

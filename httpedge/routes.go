@@ -85,18 +85,25 @@ func (e *Edge) routes() *router.Router {
 	return r
 }
 
-// outermost answers preflights and puts on every answer what all have.
+// onAnswer puts on an answer what all have. Without CORS headers a page would not
+// be shown why it was refused.
+func (e *Edge) onAnswer(ctx *fasthttp.RequestCtx) {
+	ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+	e.auth.cors.onAnswer(ctx)
+}
+
+// outermost answers preflights, also that of a request of an unusual form, and
+// refuses such requests themselves: only that can a page be shown.
 func (e *Edge) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		e.gate.served(ctx.Conn())
-		ctx.Response.Header.Set("X-Content-Type-Options", "nosniff")
+		e.onAnswer(ctx)
+		if e.auth.cors.preflight(ctx) {
+			return
+		}
 		if err := checkForm(ctx); err != nil {
 			e.answerError(ctx, err)
 			e.metrics.answered(ctx)
-			return
-		}
-		e.auth.cors.onAnswer(ctx)
-		if e.auth.cors.preflight(ctx) {
 			return
 		}
 		if e.started.Load() || isUp(ctx) {
