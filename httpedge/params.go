@@ -112,14 +112,15 @@ func decodeObject(body []byte, into any) error {
 	return nil
 }
 
-// jsonError says what is wrong without Go's names.
+// jsonError says what is wrong without Go's names. Those of embedded structs
+// stand before that of a member, with a dot.
 func jsonError(err error) string {
 	var mistyped *json.UnmarshalTypeError
 	if errors.As(err, &mistyped) {
 		if mistyped.Field == "" {
 			return "it must be an object"
 		}
-		return mistyped.Field + " may not be a " + mistyped.Value
+		return mistyped.Field[strings.LastIndexByte(mistyped.Field, '.')+1:] + " may not be a " + mistyped.Value
 	}
 	return err.Error()
 }

@@ -41,10 +41,9 @@ type socketProblem struct {
 // handle does what a message asks for, and gives the answer.
 func (s *socket) handle(message []byte) []byte {
 	var r socketRequest
-	answer := socketAnswer{}
 	err := decodeObject(message, &r)
+	answer := socketAnswer{Ref: r.Ref} // also of a message whose other members are no good
 	if err == nil {
-		answer.Ref = r.Ref
 		answer.Event, answer.Data, err = s.do(&r)
 	}
 	s.edge.metrics.socketMessage(err)

@@ -284,6 +284,25 @@ func TestAWebSocketPostsAndReads(t *testing.T) {
 	edge.none(t)
 }
 
+func TestAnErrorOverAWebSocketHasTheRefOfItsMessage(t *testing.T) {
+	edge, address := newTestEdge(t, nil)
+	s := openSocket(t, address, "/comments/v/ws?token="+edge.bearer(t, "ann"))
+	for message, detail := range map[string]string{
+		`{"ref":"r","type":"post","message":5}`:                    "expected here: message may not be a number.",
+		`{"type":"react","reaction":true,"ref":"r"}`:               "expected here: reaction may not be a bool.",
+		`{"ref":"r","type":"react","reaction":"like","count":"x"}`: "expected here: count may not be a string.",
+		`{"ref":"r","type":7}`:                                     "expected here: type may not be a number.",
+		`{"ref":"r","type":"post","message":"\ud800"}`:             "surrogate",
+		`{"ref":"r","type":"post","message":"x"}{}`:                "more than one",
+		`{"ref":"r","type":"nonsense"}`:                            "nonsense",
+	} {
+		s.text("%s", message)
+		if e := s.until("error"); e.Ref != "r" || !bytes.Contains(e.Data, []byte(detail)) {
+			t.Errorf("%s is answered with ref %q: %s", message, e.Ref, e.Data)
+		}
+	}
+}
+
 func TestBadFramesCloseAWebSocketWithTheirCode(t *testing.T) {
 	edge, address := newTestEdge(t, nil)
 	for _, test := range badFrames {
