@@ -159,15 +159,3 @@ func answerJSON(ctx *fasthttp.RequestCtx, status int, body []byte) {
 	ctx.Response.Header.Set("Cache-Control", "no-store")
 	ctx.Response.SetBodyRaw(body)
 }
-
-// wantsStream says whether a client asks for server-sent events by its Accept
-// header.
-func wantsStream(ctx *fasthttp.RequestCtx) bool {
-	for _, accepted := range strings.Split(string(ctx.Request.Header.Peek("Accept")), ",") {
-		mediaType, _, _ := strings.Cut(accepted, ";")
-		if strings.EqualFold(strings.TrimSpace(mediaType), "text/event-stream") {
-			return true
-		}
-	}
-	return false
-}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -160,7 +159,7 @@ func (e *Edge) readStream(ctx *fasthttp.RequestCtx, v *actors.ViewerConfig) (rea
 		return reader, nil
 	}
 	v.Chunked = ctx.Request.Header.IsHTTP11()
-	if acceptsGzip(string(ctx.Request.Header.Peek("Accept-Encoding"))) {
+	if acceptsGzip(ctx) {
 		v.Encoding = actors.Gzip
 	}
 	return reader, nil
@@ -185,23 +184,6 @@ func resumePoint(ctx *fasthttp.RequestCtx) (after uint64, given bool, err error)
 		return 0, false, malformed.because("The resume id (Last-Event-ID or lastEventId): %v.", err)
 	}
 	return after, true, nil
-}
-
-// acceptsGzip reads an Accept-Encoding header (RFC 9110, 12.5.3).
-func acceptsGzip(header string) bool {
-	for _, part := range strings.Split(header, ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		if c := strings.TrimSpace(coding); !strings.EqualFold(c, "gzip") {
-			continue
-		}
-		name, value, hasQ := strings.Cut(strings.TrimSpace(params), "=")
-		if !hasQ || !strings.EqualFold(strings.TrimSpace(name), "q") {
-			return true
-		}
-		q, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		return err == nil && q > 0
-	}
-	return false
 }
 
 // streamHeaders are those of every stream, opened or put off.
