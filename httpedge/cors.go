@@ -55,16 +55,17 @@ func (c *cors) onAnswer(ctx *fasthttp.RequestCtx) {
 	}
 }
 
-// preflight answers an OPTIONS request.
+// preflight answers a CORS preflight: it is answered alike for all paths, so
+// that a page can read that there is nothing at one.
 func (c *cors) preflight(ctx *fasthttp.RequestCtx) bool {
-	if !ctx.IsOptions() {
+	origin := string(ctx.Request.Header.Peek("Origin"))
+	if !ctx.IsOptions() || origin == "" || len(ctx.Request.Header.Peek("Access-Control-Request-Method")) == 0 {
 		return false
 	}
 	const methods = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 	ctx.SetStatusCode(fasthttp.StatusNoContent)
 	ctx.Response.Header.Set("Allow", methods)
-	origin := string(ctx.Request.Header.Peek("Origin"))
-	if c.allows(origin) || (c.any && origin != "") {
+	if c.allows(origin) || c.any {
 		ctx.Response.Header.Set("Access-Control-Allow-Methods", methods)
 		ctx.Response.Header.Set("Access-Control-Allow-Headers",
 			"Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Session-Token, Cache-Control")

@@ -111,3 +111,34 @@ func TestAPageIsShownRefusalsBeforeTheRequestIsLookedAt(t *testing.T) {
 		t.Errorf("%d with %v", a.status, a.header)
 	}
 }
+
+func TestOptionsSaysWhichMethodsAPathHas(t *testing.T) {
+	edge, address := newTestEdge(t, func(c *Config) { c.CORSOrigins = []string{"*"} })
+	edge.started.Store(false) // no need to wait for the journal
+	for path, allow := range map[string]string{
+		"/healthz":              "GET, HEAD, OPTIONS",
+		"/comments/v":           "GET, HEAD, OPTIONS, POST",
+		"/comments/v/1":         "DELETE, GET, HEAD, OPTIONS",
+		"/comments/v/stream":    "GET, HEAD, OPTIONS",
+		"/comments/v/reactions": "POST, OPTIONS",
+		"/comments/v/ws":        "GET, OPTIONS",
+		"/videos/v/mutes/ann":   "DELETE, OPTIONS, PUT",
+		"*":                     "DELETE, GET, HEAD, OPTIONS, POST, PUT",
+		"/*":                    "",
+		"/nope":                 "",
+		"/guest":                "", // there are none
+	} {
+		want := 204
+		if allow == "" {
+			want = 404
+		}
+		request := "OPTIONS " + path + " HTTP/1.1\r\nHost: x\r\nOrigin: https://a.example\r\n"
+		if a := answerTo(t, address, request+"\r\n"); a.status != want || a.header.Get("Allow") != allow || want == 204 && len(a.body) > 0 {
+			t.Errorf("%s: %d, Allow is %q, %s", path, a.status, a.header.Get("Allow"), a.body)
+		}
+		a := answerTo(t, address, request+"Access-Control-Request-Method: POST\r\n\r\n")
+		if a.status != 204 || a.header.Get("Access-Control-Allow-Methods") == "" {
+			t.Errorf("the preflight of %s: %d, %v", path, a.status, a.header)
+		}
+	}
+}

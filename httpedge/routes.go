@@ -24,11 +24,17 @@ func (e *Edge) routes() *router.Router {
 	r.RedirectTrailingSlash, r.RedirectFixedPath = false, false
 	r.SaveMatchedRoutePath = false
 	r.HandleOPTIONS = false
-	r.NotFound = e.endpoint(func(*fasthttp.RequestCtx) error {
-		return notFound.because("There is nothing at this path.")
-	})
+	nothing := notFound.because("There is nothing at this path.")
+	r.NotFound = e.endpoint(func(*fasthttp.RequestCtx) error { return nothing })
 	r.MethodNotAllowed = e.endpoint(func(ctx *fasthttp.RequestCtx) error {
-		return notAllowed(ctx, string(ctx.Response.Header.Peek("Allow")))
+		// The router takes /* for the server as a whole, too, whose methods it
+		// lists with its own name for all.
+		allow, whole := strings.CutPrefix(string(ctx.Response.Header.Peek("Allow")), router.MethodWild+", ")
+		if whole && string(ctx.URI().PathOriginal()) != "*" {
+			ctx.Response.Header.Del("Allow")
+			return nothing
+		}
+		return onlyAllowed(ctx, allow)
 	})
 	get := func(path string, f endpoint) {
 		r.GET(path, e.endpoint(f))
@@ -38,7 +44,7 @@ func (e *Edge) routes() *router.Router {
 	// what can be done with a comment is not possible there.
 	refuseOthers := func(path string, taken ...string) {
 		allow := strings.Join(append(taken, fasthttp.MethodOptions), ", ")
-		refuse := e.endpoint(func(ctx *fasthttp.RequestCtx) error { return notAllowed(ctx, allow) })
+		refuse := e.endpoint(func(ctx *fasthttp.RequestCtx) error { return onlyAllowed(ctx, allow) })
 		for _, method := range []string{fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodDelete} {
 			if !slices.Contains(taken, method) {
 				r.Handle(method, path, refuse)
@@ -115,10 +121,11 @@ func (e *Edge) outermost(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	}
 }
 
-// isUp says whether a request asks how the process is, not for what it serves.
+// isUp says whether a request asks how the process is, or what could be asked of
+// it, not for what it serves.
 func isUp(ctx *fasthttp.RequestCtx) bool {
 	path := string(ctx.Path())
-	return path == "/healthz" || path == "/metrics"
+	return path == "/healthz" || path == "/metrics" || ctx.IsOptions()
 }
 
 // notYet answers a client that comes while the node still reads its journal.
@@ -147,7 +154,14 @@ func (e *Edge) endpoint(f endpoint) fasthttp.RequestHandler {
 	}
 }
 
-func notAllowed(ctx *fasthttp.RequestCtx, allow string) error {
+// onlyAllowed says which methods a path has, to who asks for just that, or for
+// one that it has not.
+func onlyAllowed(ctx *fasthttp.RequestCtx, allow string) error {
+	if ctx.IsOptions() {
+		ctx.SetStatusCode(fasthttp.StatusNoContent)
+		ctx.Response.Header.Set("Allow", allow)
+		return nil
+	}
 	p := methodNotAllowed.because("%s is not possible here; these methods are: %s.", ctx.Method(), allow)
 	p.allow = allow
 	return p
