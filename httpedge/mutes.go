@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -164,10 +163,9 @@ func (e *Edge) keepsOrder(ctx *fasthttp.RequestCtx) (video string, moderator *us
 	return video, moderator, e.mustExist(video)
 }
 
-// pathUser gives the user that a path names, in its percent-encoded form.
+// pathUser gives the user that a path names.
 func pathUser(ctx *fasthttp.RequestCtx) (string, error) {
-	encoded, _ := ctx.UserValue("userId").(string)
-	id, err := url.PathUnescape(encoded)
+	id, err := pathPart(ctx, "userId")
 	if err != nil || id == "" || len(id) > actors.MaxUserID || !utf8.ValidString(id) || strings.ContainsFunc(id, unicode.IsControl) {
 		return "", malformed.because("A user id is 1 to %d bytes of text without control characters, percent-encoded.", actors.MaxUserID)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,10 +23,17 @@ const (
 	defaultPageSize   = 10
 )
 
+// pathPart gives what a part of a path stands for: %61 is an a (RFC 3986, section
+// 2.3).
+func pathPart(ctx *fasthttp.RequestCtx, part string) (string, error) {
+	encoded, _ := ctx.UserValue(part).(string)
+	return url.PathUnescape(encoded)
+}
+
 // liveVideoID gives the live video that a path names.
 func liveVideoID(ctx *fasthttp.RequestCtx) (string, error) {
-	id, _ := ctx.UserValue("liveVideoId").(string)
-	if !actors.ValidLiveVideoID(id) {
+	id, err := pathPart(ctx, "liveVideoId")
+	if err != nil || !actors.ValidLiveVideoID(id) {
 		return "", malformed.because("A live video id is 1 to %d letters, digits, - and _.", actors.MaxLiveVideoID)
 	}
 	return id, nil
@@ -35,9 +43,11 @@ func liveVideoID(ctx *fasthttp.RequestCtx) (string, error) {
 func commentID(ctx *fasthttp.RequestCtx) (uint64, error) { return pathID(ctx, "commentId") }
 
 // pathID gives the comment, one that waits perhaps, that a part of a path names.
-func pathID(ctx *fasthttp.RequestCtx, part string) (uint64, error) {
-	text, _ := ctx.UserValue(part).(string)
-	id, err := actors.ParseID(text)
+func pathID(ctx *fasthttp.RequestCtx, part string) (id uint64, err error) {
+	text, err := pathPart(ctx, part)
+	if err == nil {
+		id, err = actors.ParseID(text)
+	}
 	if err != nil {
 		return 0, malformed.because("The path names no comment: %v.", err)
 	}

@@ -3,6 +3,7 @@ package httpedge
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -22,6 +23,31 @@ func TestLiveVideoIDsAreAsTheContractSays(t *testing.T) {
 	for _, bad := range []string{"", "a b", "a,b", "弹幕", "a/b", "..", "a%20", "a\x00", strings.Repeat("x", actors.MaxLiveVideoID+1)} {
 		if actors.ValidLiveVideoID(bad) {
 			t.Errorf("%q is taken", bad)
+		}
+	}
+}
+
+func TestPercentEncodedIDsAreTheSameIDs(t *testing.T) {
+	edge, address := newTestEdge(t, nil)
+	postRaw(t, edge, address, "v-1", "hello")
+	comments := pageOf(t, askFor(t, address, "/comments/%76%2d%31")).Comments
+	if len(comments) != 1 {
+		t.Fatalf("%+v", comments)
+	}
+	id := comments[0].ID
+	for path, status := range map[string]int{
+		fmt.Sprintf("/comments/v-1/%%%x%s", id[0], id[1:]): 200,
+		"/comments/v-1/" + id + "%20":                      400,
+		"/comments/v-1/%25" + id:                           400,
+		"/comments/v-1/" + id + "%":                        400,
+		"/comments/v-1/%30":                                404,
+		"/comments/v%2F1":                                  400,
+		"/comments/v%2576":                                 400,
+		"/comments/v%":                                     400,
+		"/videos/%76-1":                                    200,
+	} {
+		if a := answerOf(t, askFor(t, address, path)); a.status != status {
+			t.Errorf("%s: %d %s", path, a.status, a.body)
 		}
 	}
 }
