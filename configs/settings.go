@@ -80,7 +80,7 @@ var settings = withFlags([]Setting{
 	},
 	{
 		Key: "http.cors_origins", Default: "",
-		Help:  "origins whose pages may call this node: a list of scheme://host[:port], or * for all",
+		Help:  "origins whose pages may call this node: a list of scheme://host[:port] as browsers send it, or * for all",
 		field: func(c *Config) any { return &c.HTTP.CORSOrigins },
 	},
 	{

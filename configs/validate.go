@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -178,17 +177,6 @@ func checkNetwork(text string) error {
 		return nil
 	}
 	return fmt.Errorf("%q is neither a network (write it like 10.0.0.0/8) nor an address", text)
-}
-
-func checkOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.Scheme+"://"+u.Host != origin {
-		return fmt.Errorf("%q is not an origin (write scheme://host[:port] without a path, like https://example.com)", origin)
-	}
-	return nil
 }
 
 // isToken holds for the token of RFC 9110, which cookie names are.
