@@ -28,7 +28,7 @@ func (e *Edge) postGuest(ctx *fasthttp.RequestCtx) error {
 		return err
 	}
 	if body.Name == nil || identity.CleanName(*body.Name) == "" {
-		return malformed.because("name must not be empty.")
+		return malformed.because("name must have a character that is seen.")
 	}
 	if n := len([]rune(*body.Name)); n > actors.MaxUserName {
 		return malformed.because("name may have %d characters, not %d.", actors.MaxUserName, n)

@@ -249,7 +249,7 @@ func (i *introspector) read(body []byte) (*Grant, error) {
 	case said.NotBefore != nil && now.Add(i.leeway).Before(seconds(*said.NotBefore)):
 		return nil, invalid("The session is not valid yet.")
 	}
-	if said.Name == "" {
+	if CleanName(said.Name) == "" {
 		said.Name = said.Username
 	}
 	user, err := newUser(said.Subject, said.Name, said.Role)

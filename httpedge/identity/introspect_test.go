@@ -143,6 +143,7 @@ func TestAnswersOfIntrospectionAreRead(t *testing.T) {
 	}
 	for answer, want := range map[string]User{
 		`{"active":true,"sub":"u1","username":"ann","role":"moderator"}`:       {ID: "u1", Name: "ann", Role: RoleModerator},
+		`{"active":true,"sub":"u1","name":"\u200b","username":"ann"}`:          {ID: "u1", Name: "ann", Role: RoleViewer},
 		`{"active":true,"sub":"u1","name":"Ann","username":"a","role":"god"}`:  {ID: "u1", Name: "Ann", Role: RoleViewer},
 		`{"active":true,"sub":"u1","ſub":"u2","role":"viewer","Role":"admin"}`: {ID: "u1", Role: RoleViewer},
 	} {

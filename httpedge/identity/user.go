@@ -38,7 +38,8 @@ func ValidID(id string) bool {
 	return id != "" && len(id) <= actors.MaxUserID && utf8.ValidString(id) && !strings.ContainsFunc(id, unicode.IsControl)
 }
 
-// CleanName makes a name fit to be shown: one line, not too long.
+// CleanName makes a name fit to be shown: one line, not too long. One of which
+// nothing would be seen is none.
 func CleanName(name string) string {
 	name = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
@@ -50,5 +51,14 @@ func CleanName(name string) string {
 	if runes := []rune(name); len(runes) > actors.MaxUserName {
 		name = strings.TrimSpace(string(runes[:actors.MaxUserName]))
 	}
+	if !strings.ContainsFunc(name, visible) {
+		return ""
+	}
 	return name
+}
+
+// visible holds for what is seen by itself: not for spaces, format characters,
+// and what Unicode has drawn as nothing (a Hangul filler is a letter).
+func visible(r rune) bool {
+	return !unicode.IsSpace(r) && !unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }

@@ -8,6 +8,21 @@ import (
 	"barrage/actors"
 )
 
+func TestANameIsSeen(t *testing.T) {
+	for name, want := range map[string]string{
+		"Ann": "Ann", "\u202eAnn": "\u202eAnn", "👩\u200d👧": "👩\u200d👧", " 安\n": "安", ".": ".", "a\u0301": "a\u0301",
+		"": "", " \t": "", "\u200b": "", "\ufeff\u00a0\u2060": "", "\u00ad": "", "\u202e \u2066": "", "\u3164": "", "\ufe0f": "",
+		strings.Repeat("\u200b", actors.MaxUserName) + "Ann": "",
+	} {
+		if got := CleanName(name); got != want {
+			t.Errorf("%q became %q", name, got)
+		}
+		if user, err := newUser("ann", name, ""); err != nil || user.Name != want {
+			t.Errorf("a token with the name %q is of %+v, %v", name, user, err)
+		}
+	}
+}
+
 func FuzzName(f *testing.F) {
 	f.Add("Ann\r\n\x00\u2028")
 	f.Fuzz(func(t *testing.T, s string) {

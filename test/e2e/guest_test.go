@@ -39,7 +39,7 @@ func TestGuestsCanPostWhereTheyAreWelcome(t *testing.T) {
 		t.Errorf("a guest's own comment, after a restart: %v", err)
 	}
 	for _, body := range []string{
-		`{"name":""}`, `{"name":"   "}`, `{}`, `{"name":7}`, `{"name":"` + strings.Repeat("x", 500) + `"}`, `[]`, `{`,
+		`{"name":""}`, `{"name":"   "}`, `{"name":"\u200b"}`, `{"name":" \u2060\u00ad "}`, `{}`, `{"name":7}`, `{"name":"` + strings.Repeat("x", 500) + `"}`, `[]`, `{`,
 	} {
 		expectProblem(t, do(t, n.Anyone(), http.MethodPost, "/guest", body, nil), http.StatusBadRequest)
 	}
