@@ -3,6 +3,7 @@ package httpedge
 import (
 	"log/slog"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,19 +11,13 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"barrage/actors"
 	"barrage/httpedge/web"
 )
 
 // The description and the table of routes say the same.
 func TestEveryRouteIsDescribedAndEveryDescriptionIsARoute(t *testing.T) {
-	asset, ok := web.Lookup("/openapi.yaml")
-	if !ok {
-		t.Fatal("the description is not served")
-	}
-	description, err := openapi3.NewLoader().LoadFromData(asset.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	description := readDescription(t)
 	if err := description.Validate(t.Context()); err != nil {
 		t.Fatalf("the description is no OpenAPI: %v", err)
 	}
@@ -41,6 +36,32 @@ func TestEveryRouteIsDescribedAndEveryDescriptionIsARoute(t *testing.T) {
 	for route := range described {
 		if !served[route] {
 			t.Errorf("%s is described, and not served", route)
+		}
+	}
+}
+
+func readDescription(t *testing.T) *openapi3.T {
+	t.Helper()
+	asset, ok := web.Lookup("/openapi.yaml")
+	if !ok {
+		t.Fatal("the description is not served")
+	}
+	description, err := openapi3.NewLoader().LoadFromData(asset.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return description
+}
+
+// The pattern says how an id is written; it leaves out that one has 63 bits.
+func TestIDsAreDescribedAsTheyAreTaken(t *testing.T) {
+	pattern := regexp.MustCompile(readDescription(t).Components.Schemas["Id"].Value.Pattern)
+	for _, text := range []string{
+		"0", "1", "9", "10", "9223372036854775807", "", "00", "01", "-1", "+1", " 1", "1.0", "1e3", "x", "99999999999999999999", "00000000000000000001",
+	} {
+		_, err := actors.ParseID(text)
+		if described := pattern.MatchString(text); described != (err == nil) {
+			t.Errorf("%q is described: %t; taken: %v", text, described, err)
 		}
 	}
 }
