@@ -60,10 +60,10 @@ func (a *authenticator) socketUser(ctx *fasthttp.RequestCtx) (*user, error) {
 func (a *authenticator) of(ctx *fasthttp.RequestCtx, inQuery string, changes bool) (*user, error) {
 	if header := ctx.Request.Header.Peek("Authorization"); len(header) > 0 {
 		scheme, token, _ := strings.Cut(string(header), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
+		if token = strings.TrimSpace(token); !strings.EqualFold(scheme, "Bearer") || token == "" {
 			return nil, unauthorized.because("Authorization must be a Bearer token.")
 		}
-		return userOf(a.authority.Bearer(context.Background(), strings.TrimSpace(token)))
+		return userOf(a.authority.Bearer(context.Background(), token))
 	}
 	if session := ctx.Request.Header.Peek("X-Session-Token"); len(session) > 0 {
 		return userOf(a.authority.Session(context.Background(), string(session)))
@@ -87,7 +87,7 @@ func userOf(g *identity.Grant, err error) (*user, error) {
 	var no *identity.InvalidError
 	switch {
 	case errors.As(err, &no):
-		return nil, unauthorized.because("%s", no.Reason)
+		return nil, badToken(no.Reason)
 	case err != nil:
 		return nil, fmt.Errorf("finding out who makes a request: %w", err)
 	}

@@ -3,6 +3,8 @@ package httpedge
 import (
 	"errors"
 	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,6 +54,32 @@ func TestACookieIsNoGoodForOtherSitesPages(t *testing.T) {
 			if _, err := a.user(&ctx); (err == nil) != (want == 0) || err != nil && (!errors.As(err, &p) || p.Status != want) {
 				t.Errorf("Origin %q: %v", origin, err)
 			}
+		}
+	}
+}
+
+func TestARefusalTellsABadTokenFromNone(t *testing.T) {
+	edge, address := newTestEdge(t, func(c *Config) { c.RequireTokenToRead = true })
+	expired, err := edge.auth.sign(&user{id: "ann", role: roleViewer}, -time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const none, bad = `Bearer realm="barrage"`, `Bearer realm="barrage", error="invalid_token"`
+	for _, row := range []struct{ path, header, challenge string }{
+		{"/comments/v", "X: x", none},
+		{"/comments/v/stream?token=", "X: x", none},
+		{"/comments/v", "Authorization: Basic YW5uOmFubg==", none},
+		{"/comments/v", "Authorization: Bearer", none},
+		{"/comments/v", "Authorization: Bearer garbage", bad},
+		{"/comments/v", "Authorization: Bearer " + expired, bad},
+		{"/comments/v", "X-Session-Token: nobodys", bad},
+		{"/comments/v", "Cookie: session=" + expired, bad},
+		{"/comments/v/stream?token=" + expired, "X: x", bad},
+		{"/comments/v", "Authorization: Bearer " + strings.Repeat("x", identity.MaxTokenBytes+1), bad},
+	} {
+		a := answerOf(t, askFor(t, address, row.path, row.header))
+		if got := a.header.Get("WWW-Authenticate"); a.status != http.StatusUnauthorized || got != row.challenge {
+			t.Errorf("%.40s %.40s: %d, %s", row.path, row.header, a.status, got)
 		}
 	}
 }

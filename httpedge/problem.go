@@ -24,7 +24,7 @@ type problem struct {
 
 	retryAfter time.Duration // 0: not said
 	allow      string        // 405: the methods that there are
-	challenge  bool          // 401: WWW-Authenticate
+	challenge  string        // 401: WWW-Authenticate
 	upgrade    bool          // 426: to what
 }
 
@@ -62,10 +62,19 @@ var (
 
 // because makes a problem of this kind.
 func (k kind) because(format string, args ...any) *problem {
-	return &problem{
-		Type: "urn:barrage:problem:" + k.name, Title: k.title, Status: k.status,
-		Detail: fmt.Sprintf(format, args...), challenge: k.status == fasthttp.StatusUnauthorized,
+	p := &problem{Type: "urn:barrage:problem:" + k.name, Title: k.title, Status: k.status, Detail: fmt.Sprintf(format, args...)}
+	if k == unauthorized {
+		p.challenge = `Bearer realm="barrage"`
 	}
+	return p
+}
+
+// badToken makes the problem of a token that is no good: RFC 6750, section 3.1,
+// tells it from none.
+func badToken(reason string) *problem {
+	p := unauthorized.because("%s", reason)
+	p.challenge += `, error="invalid_token"`
+	return p
 }
 
 // after says when it may be worth trying again.
@@ -136,8 +145,8 @@ func (e *Edge) answerError(ctx *fasthttp.RequestCtx, err error) {
 		ctx.Response.Header.Set("Connection", "Upgrade")
 		ctx.Response.Header.Set("Sec-WebSocket-Version", "13")
 	}
-	if p.challenge {
-		ctx.Response.Header.Set("WWW-Authenticate", `Bearer realm="barrage"`)
+	if p.challenge != "" {
+		ctx.Response.Header.Set("WWW-Authenticate", p.challenge)
 	}
 	ctx.SetBody(body)
 }
