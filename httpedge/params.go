@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -88,7 +89,8 @@ func (e *Edge) body(ctx *fasthttp.RequestCtx, into any) error {
 	if err != nil || mediaType != "application/json" {
 		return notJSON.because("Send the body as Content-Type: application/json.")
 	}
-	if charset, given := params["charset"]; given && !strings.EqualFold(charset, "utf-8") {
+	// Both are names of UTF-8 (WHATWG Encoding, section 4.2).
+	if charset, given := params["charset"]; given && !slices.Contains([]string{"utf-8", "utf8"}, strings.ToLower(charset)) {
 		return notJSON.because("JSON is UTF-8, not %.40q.", charset)
 	}
 	if len(ctx.Request.Header.Peek("Content-Encoding")) > 0 {

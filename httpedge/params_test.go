@@ -96,6 +96,26 @@ func TestHalfSurrogatePairsAreRefused(t *testing.T) {
 	}
 }
 
+func TestABodyIsJSONInUTF8(t *testing.T) {
+	e := &Edge{config: Config{MaxBodyBytes: 8192}}
+	for contentType, taken := range map[string]bool{
+		"application/json": true, "Application/JSON": true, "application/json;charset=utf-8": true, "application/json; charset=\"UTF-8\"": true,
+		"application/json; charset=utf8": true, "application/json; charset=UTF8": true,
+		"application/json; charset=utf-16": false, "application/json; charset=latin1": false, "application/json; charset=": false,
+		"": false, "text/json": false, "application/jsonx": false,
+	} {
+		var ctx fasthttp.RequestCtx
+		ctx.Request.Header.SetContentType(contentType)
+		ctx.Request.SetBodyString("{}")
+		var into struct{}
+		var p *problem
+		err := e.body(&ctx, &into)
+		if (err == nil) != taken || err != nil && (!errors.As(err, &p) || p.Status != fasthttp.StatusUnsupportedMediaType) {
+			t.Errorf("Content-Type: %s: %v", contentType, err)
+		}
+	}
+}
+
 // FuzzBody puts anything where a comment's JSON is expected: what is taken is
 // a message that may be kept.
 func FuzzBody(f *testing.F) {
