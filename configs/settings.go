@@ -170,7 +170,7 @@ var settings = withFlags([]Setting{
 		field: func(c *Config) any { return &c.Auth.Audience },
 	},
 	{
-		Key: "auth.leeway", Default: "30s",
+		Key: "auth.leeway", Default: "5s",
 		Help:  "by how much the clocks of who makes tokens and of this node may differ",
 		field: func(c *Config) any { return &c.Auth.Leeway },
 	},

@@ -37,8 +37,8 @@ func badTokens(t *testing.T, n *harness.Node, room string) {
 	bad := map[string]string{
 		"alg none":          n.SignedToken(jwt.SigningMethodNone, claims(nil)),
 		"alg HS512":         n.SignedToken(jwt.SigningMethodHS512, claims(nil)),
-		"expired":           n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"exp": time.Now().Add(-2 * time.Minute).Unix()})),
-		"not yet valid":     n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"nbf": time.Now().Add(time.Hour).Unix()})),
+		"expired":           n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"exp": time.Now().Add(-10 * time.Second).Unix()})),
+		"not yet valid":     n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"nbf": time.Now().Add(30 * time.Second).Unix()})),
 		"no subject":        n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"sub": nil})),
 		"empty subject":     n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"sub": ""})),
 		"subject a number":  n.SignedToken(jwt.SigningMethodHS256, claims(jwt.MapClaims{"sub": 7})),
