@@ -71,7 +71,8 @@ func (a *authenticator) of(ctx *fasthttp.RequestCtx, inQuery string, changes boo
 	if inQuery != "" {
 		return userOf(a.authority.Bearer(context.Background(), inQuery))
 	}
-	if cookie := ctx.Request.Header.Cookie(a.cookie); len(cookie) > 0 {
+	// The site itself may have a cookie of this name, which is not meant for here.
+	if cookie := ctx.Request.Header.Cookie(a.cookie); len(cookie) > 0 && !a.authority.Foreign(string(cookie)) {
 		if changes {
 			if err := a.ownPage(ctx); err != nil {
 				return nil, err

@@ -1,9 +1,12 @@
 package httpedge
 
 import (
+	"bufio"
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,11 +17,22 @@ import (
 	"barrage/httpedge/identity"
 )
 
-// newTestAuth makes an authenticator that knows the tokens of a secret.
+// noSessions writes a sessions file that has none.
+func noSessions(t testing.TB) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "sessions.yaml")
+	if err := os.WriteFile(path, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// newTestAuth makes an authenticator that knows the tokens of a secret, and looks
+// up sessions in a file that has none.
 func newTestAuth(t testing.TB, cors *cors) *authenticator {
 	t.Helper()
 	authority, err := identity.New(identity.Config{
-		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Secret: []byte("secret"),
+		Log: slog.New(slog.DiscardHandler), Registry: prometheus.NewRegistry(), Secret: []byte("secret"), SessionsFile: noSessions(t),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +69,48 @@ func TestACookieIsNoGoodForOtherSitesPages(t *testing.T) {
 				t.Errorf("Origin %q: %v", origin, err)
 			}
 		}
+	}
+}
+
+// The site's own login may call its cookie so, too. Where nobody could know whose
+// it is, it keeps nobody from reading.
+func TestACookieThatIsNotForHereSaysNothing(t *testing.T) {
+	for _, file := range []string{"", noSessions(t)} {
+		edge, address := newTestEdge(t, func(c *Config) { c.Identity.SessionsFile = file })
+		expired, err := edge.auth.sign(&user{id: "ann", role: roleViewer}, -time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		read := http.StatusOK
+		if file != "" { // it may be a session that is over
+			read = http.StatusUnauthorized
+		}
+		for _, row := range []struct {
+			path, header string
+			status       int
+		}{
+			{"/comments/v", "Cookie: session=s%3Aof-the-site.x", read},
+			{"/videos/v", "Cookie: session=of.the.site", read},
+			{"/comments/v/stream", "Cookie: session=of-the-site", read},
+			{"/videos/v/held", "Cookie: session=of-the-site", http.StatusUnauthorized},
+			{"/comments/v", "Cookie: session=" + expired, http.StatusUnauthorized},
+			{"/comments/v", "X-Session-Token: of-the-site", http.StatusUnauthorized},
+			{"/comments/v", "Authorization: Bearer of-the-site", http.StatusUnauthorized},
+			{"/comments/v/stream?token=of-the-site", "Cookie: session=of-the-site", http.StatusUnauthorized},
+		} {
+			conn := askFor(t, address, row.path, row.header)
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res.StatusCode != row.status {
+				t.Errorf("sessions %q, %s, %.40s: %d", file, row.path, row.header, res.StatusCode)
+			}
+			_ = conn.Close() // a stream has no end
+			_ = res.Body.Close()
+		}
+		const post = "POST /comments/v HTTP/1.1\r\nHost: x\r\nCookie: session=of-the-site\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"message\":\"m\"}"
+		mustAsk(t, dial(t, address), post, http.StatusUnauthorized)
 	}
 }
 

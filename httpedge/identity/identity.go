@@ -211,6 +211,10 @@ func (a *Authority) Bearer(ctx context.Context, token string) (*Grant, error) {
 	return g, nil
 }
 
+// Foreign says that a token can't be anybody's here: it is no JWT, and sessions
+// are looked up nowhere.
+func (a *Authority) Foreign(token string) bool { return len(a.sessions) == 0 && !isJWT(token) }
+
 var errTooLong = invalid("A token may have %d bytes.", MaxTokenBytes)
 
 // good says whether a JWT's grant still holds.
