@@ -45,9 +45,14 @@ func (r *relays) Receive(ctx actor.Context) {
 			ctx.Send(m.viewer.self, letGo{})
 			return
 		}
+		m.viewer.entered = true
 		ctx.Send(r.enter(m.viewer.video), m)
 	case *leave:
-		r.leave(ctx, m.viewer.video, m)
+		// One whose client had gone before, or that came while streams were
+		// ending, was never here.
+		if m.viewer.entered {
+			r.leave(ctx, m.viewer.video, m)
+		}
 	case *tap:
 		ctx.Send(r.enter(m.video), m)
 	case *untap:
@@ -117,7 +122,7 @@ func (r *relays) spawn(video string, used *atomic.Bool) *actor.PID {
 func (r *relays) leave(ctx actor.Context, video string, message any) {
 	known, ok := r.known[video]
 	if !ok {
-		return // it never joined: streams were ending
+		return
 	}
 	ctx.Send(known.pid, message)
 	if known.viewers--; known.viewers == 0 {

@@ -122,6 +122,7 @@ type viewer struct {
 	// fan and joinedAfter belong to the relay, slot to the fan-out that has the viewer.
 	fan         *fanRef
 	joinedAfter uint64 // see relay.passAhead
+	entered     bool   // belongs to relays
 	slot        int
 
 	// queue are frames not yet written; of the first, offset bytes are.

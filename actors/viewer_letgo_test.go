@@ -4,6 +4,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
+
+	"barrage/actors/wire"
 )
 
 // TestOneViewerCanBeLetGo: it is told when to come back, once, and another in
@@ -52,4 +55,32 @@ func TestAViewerThatIsNotOpenYetIsNotLetGo(t *testing.T) {
 	c.viewer.LetGo()
 	c.viewer.Open(ViewerConfig{Conn: c, LiveVideoID: "v"})
 	c.untilHas(t, "event: viewers")
+}
+
+// A client may be gone before its stream has begun: then it has not joined, and
+// its end must not be taken for that of another.
+func TestAClientThatHasGoneBeforeItJoinedLeavesTheOthersAlone(t *testing.T) {
+	n := newTestNode(t, nil)
+	stays := n.watch("v", ViewerConfig{})
+	stays.untilHas(t, `"viewers":1`)
+	gone := &testConn{leave: -1, closed: true, wake: make(chan struct{})}
+	n.NewViewer().Open(ViewerConfig{Conn: gone, LiveVideoID: "v", Head: []byte("HTTP/1.1 200 OK\r\n\r\n")})
+	for deadline := time.Now().Add(20 * time.Second); n.Streams() > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d streams are open", n.Streams())
+		}
+	}
+	time.Sleep(unusedRelayLinger + 500*time.Millisecond) // a relay without viewers would end
+	id := FormatID(n.post("v", "hello"))
+	stays.untilHas(t, id)
+	stays.viewer.HungUp()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		viewers := n.ask("v", &wire.ReadVideo{}).(*wire.Video).Viewers
+		if viewers == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d viewers are counted when all have left", viewers)
+		}
+	}
 }
