@@ -169,28 +169,36 @@ type lateRows struct {
 }
 
 // verified comes from verify: which comments above one id and below another
-// are in the stores.
+// are in the stores, and other comments there of posts that came late.
 type verified struct {
 	late          *lateRows
 	after, before uint64
 	there         map[uint64]bool
+	twins         map[uint64]*wire.Row // by the late one's id
 	err           error
 }
 
 // verify looks in the stores which of the comments that are not here yet are
 // there, before they are merged: one that was deleted is still in the store of
-// a node that did not hear of it. Until then they are among l.verifying.
+// a node that did not hear of it. Posts of which the stores have another
+// comment, older than memory, are found as well. Until then they are among
+// l.verifying.
 func (l *liveVideo) verify(c *lateRows) {
 	r := persistence.Range{Limit: maxLate}
+	var unknown []*wire.Row
 	for _, row := range c.Rows {
-		if row.Id >= l.recent.floor && !l.recent.has(row.Id) && !l.isPending(row.Id) {
+		if l.recent.has(row.Id) || l.isPending(row.Id) {
+			continue
+		}
+		unknown = append(unknown, row)
+		if row.Id >= l.recent.floor {
 			if r.Before == 0 || row.Id <= r.After {
 				r.After = row.Id - 1
 			}
 			r.Before = max(r.Before, row.Id+1)
 		}
 	}
-	if r.Before == 0 {
+	if len(unknown) == 0 {
 		l.mergeLate(c)
 		return
 	}
@@ -210,7 +218,12 @@ func (l *liveVideo) verify(c *lateRows) {
 		ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
 		defer cancel()
 		m := &verified{late: c, after: r.After, before: r.Before}
-		m.there, m.err = l.node.stored(ctx, l.id, r)
+		if r.Before != 0 {
+			m.there, m.err = l.node.stored(ctx, l.id, r)
+		}
+		if m.err == nil {
+			m.twins, m.err = l.node.twins(ctx, l.id, unknown)
+		}
 		l.node.root.Send(l.self, m)
 	})
 }
@@ -246,6 +259,70 @@ func (n *Node) stored(ctx context.Context, id string, r persistence.Range) (map[
 	return there, nil
 }
 
+// twins gives the other comments that the stores have of the posts that some
+// are of, by their ids: taken by another owner within a minute.
+func (n *Node) twins(ctx context.Context, id string, rows []*wire.Row) (map[uint64]*wire.Row, error) {
+	type post struct {
+		token  uint64
+		userID string
+	}
+	posts := map[post]*wire.Row{}
+	var first, last uint64
+	for _, row := range rows {
+		if row.PostToken != 0 {
+			posts[post{row.PostToken, row.UserId}] = row
+			if first == 0 || row.Id < first {
+				first = row.Id
+			}
+			last = max(last, row.Id)
+		}
+	}
+	if len(posts) == 0 {
+		return nil, nil //nolint:nilnil // there are none
+	}
+	after := persistence.FirstIDAt(persistence.IDTime(first).Add(-answerMemory)) - 1
+	before := persistence.FirstIDAt(persistence.IDTime(last).Add(answerMemory))
+	twins := map[uint64]*wire.Row{}
+	for read := 0; read < maxLate; {
+		comments, err := n.store.Comments(ctx, id, persistence.Range{After: after, Before: before, Limit: twinsPage})
+		if err != nil {
+			return nil, fmt.Errorf("reading what came twice: %w", err)
+		}
+		for _, c := range comments {
+			row := posts[post{c.PostToken, c.UserId}]
+			if row == nil || row.Id == c.Id {
+				continue
+			}
+			if apart := persistence.IDTime(row.Id).Sub(persistence.IDTime(c.Id)); apart.Abs() < answerMemory {
+				twins[row.Id] = EncodeRow(c)
+			}
+		}
+		if len(comments) < twinsPage {
+			break
+		}
+		read += len(comments)
+		after = comments[len(comments)-1].Id
+	}
+	return twins, nil
+}
+
+// twinsPage is how many comments are looked through at a time.
+const twinsPage = 4096
+
+// takeBackTwin ends it that a post is there twice, once in the stores alone, and
+// says whether the late comment was the one taken back.
+func (l *liveVideo) takeBackTwin(row, twin *wire.Row) bool {
+	if twin == nil || l.recent.has(twin.Id) || l.isDeleting(twin.Id) || l.isDeleting(row.Id) {
+		return false // merge does it, or it is done
+	}
+	if !l.heldAs(row) && !answeredRather(row, twin) {
+		l.revoke(row)
+		return true
+	}
+	l.revoke(twin)
+	return false
+}
+
 func (l *liveVideo) onVerified(m *verified) {
 	switch {
 	case l.retired: // the next owner does it
@@ -254,7 +331,7 @@ func (l *liveVideo) onVerified(m *verified) {
 		l.node.after(lateRetry, l.self, &unverified{m.late})
 	default:
 		m.late.Rows = slices.DeleteFunc(m.late.Rows, func(row *wire.Row) bool {
-			return row.Id > m.after && row.Id < m.before && !m.there[row.Id]
+			return row.Id > m.after && row.Id < m.before && !m.there[row.Id] || l.takeBackTwin(row, m.twins[row.Id])
 		})
 		l.mergeLate(m.late)
 	}

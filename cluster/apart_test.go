@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +168,36 @@ func TestAPostThatTwoOwnersTookLongAgoIsThereOnce(t *testing.T) {
 			}
 		})
 	}
+}
+
+// So it is if memory does not go back that far.
+func TestAPostThatTwoOwnersTookIsFoundInTheStores(t *testing.T) {
+	const smallMemory = actors.MaxHistory
+	c := startTestCluster(t, 2, smallMemory)
+	a, b := c.nodes[0], c.nodes[1]
+	id := ownedBy(t, a, a, b)
+	a.mustPost(id, "both")
+	c.apart()
+	kept, err := a.post(id, "once", "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.pass(20 * time.Second)
+	if _, err := b.post(id, "once", "key"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range smallMemory + 1 {
+		a.mustPost(id, fmt.Sprint(i))
+	}
+	c.pass(longApart)
+	a.mustPost(id, "a")
+	c.members(a, b)
+	once := func(n *testNode) bool { return strings.Count(n.texts(id)+" ", " once ") == 1 }
+	c.eventually("the post to be there once", func() bool { return once(a) && once(b) })
+	if row, err := a.actors.History().Row(t.Context(), id, kept.Id); err != nil || row == nil {
+		t.Errorf("the one that was answered: %v, %v", row, err)
+	}
+	c.eventually("the comments to be counted", func() bool { return b.video(id).Comments == uint64(smallMemory+4) })
 }
 
 // A node that was away for long has the deletions of that time from its owner.

@@ -40,6 +40,7 @@ type testCluster struct {
 	revision uint64
 	nodes    []*testNode
 	ahead    atomic.Int64 // of the clock, nanoseconds
+	recent   int          // comments in memory; 0: as many as by default
 }
 
 func (c *testCluster) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
@@ -64,7 +65,12 @@ type testNode struct {
 
 func newTestCluster(t *testing.T, n int) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t}
+	return startTestCluster(t, n, 0)
+}
+
+func startTestCluster(t *testing.T, n, recent int) *testCluster {
+	t.Helper()
+	c := &testCluster{t: t, recent: recent}
 	for range n {
 		c.add()
 	}
@@ -113,7 +119,7 @@ func (c *testCluster) add() *testNode {
 	n.actors, err = actors.NewNode(actors.Config{
 		System: system, Journal: n.journal, Store: tiered.New(n.store, nil, n, nil), Own: n.store, Applied: n.pump, IDs: ids,
 		Metrics: actors.NewMetrics(prometheus.NewRegistry()), Log: quiet, NodeName: func() string { return n.name() },
-		Now: c.now, Marks: n.store.Deleted,
+		Now: c.now, Marks: n.store.Deleted, RecentComments: c.recent,
 	})
 	if err != nil {
 		t.Fatal(err)
