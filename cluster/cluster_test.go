@@ -251,6 +251,33 @@ func TestAnUnsureNodeAnswersNothing(t *testing.T) {
 	c.expectHistory(id, "1 2")
 }
 
+// A node that was not sure for a moment, as after a pause, is still the owner:
+// a second activation beside the first would be another one.
+func TestANodeThatWasUnsureOwnsALiveVideoOnce(t *testing.T) {
+	c := newTestCluster(t, 2)
+	a, b := c.nodes[0], c.nodes[1]
+	id := ownedBy(t, a, a, b)
+	viewer := b.watch(id, actors.ViewerConfig{})
+	a.mustPost(id, "1")
+	was := a.member.lookup.local(id)
+	a.unsure.Store(true)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := a.post(id, "2", "")
+		answered <- err
+	}()
+	time.Sleep(50 * time.Millisecond) // it is refused meanwhile
+	a.unsure.Store(false)
+	if err := <-answered; err != nil {
+		t.Error(err)
+	}
+	if is := a.member.lookup.local(id); !is.Equal(was) {
+		t.Errorf("the live video is %v now, and was %v", is, was)
+	}
+	c.eventually("the viewer to have both", func() bool { return len(viewer.ids()) == 2 })
+	c.expectHistory(id, "1 2")
+}
+
 func (n *testNode) tell(to *testNode, m proto.Message) proto.Message {
 	n.cluster.t.Helper()
 	answer, err := n.member.ask(context.Background(), to.address, m, 20*time.Second)

@@ -118,7 +118,9 @@ func (o *Owners) try(ctx context.Context, liveVideoID, hint string, message prot
 	if !ok {
 		return nil, fmt.Errorf("answer %T of the owner of %s is no message", answer, liveVideoID)
 	}
-	if faultOf(reply).GetCode() == wire.Code_MOVED {
+	// One of this node's that has moved has said so itself. One that is only not
+	// sure of it now, goes on: another beside it would be a second owner.
+	if !local && faultOf(reply).GetCode() == wire.Code_MOVED {
 		o.member.lookup.RemovePid(cluster.NewClusterIdentity(liveVideoID, o.member.config.Kind), pid)
 	}
 	return reply, nil
