@@ -132,17 +132,21 @@ func (c *client) remove(ctx context.Context, key string) error {
 // httpSuffix names the service, and its instances, that balancers ask for.
 const httpSuffix = "-http"
 
+// register has the HTTP address before the member: the others count who is
+// registered as one, also where the node then goes no further.
 func (c *client) register(ctx context.Context, m Member) error {
-	err := c.registerOne(ctx, m.ID, c.service, m.Address, m, &api.AgentServiceCheck{
-		CheckID: checkID(m.ID), Name: "updated by the node", TTL: c.ttl.String(), Status: api.HealthPassing,
-		DeregisterCriticalServiceAfter: reapAfter.String(),
-	})
-	if err != nil || m.HTTP == "" {
-		return err
+	if m.HTTP != "" {
+		id := m.ID + httpSuffix
+		err := c.registerOne(ctx, id, c.service+httpSuffix, m.HTTP, m, &api.AgentServiceCheck{
+			CheckID: checkID(id), Name: "as " + m.ID, AliasService: m.ID, Status: api.HealthPassing,
+			DeregisterCriticalServiceAfter: reapAfter.String(),
+		})
+		if err != nil {
+			return err
+		}
 	}
-	id := m.ID + httpSuffix
-	return c.registerOne(ctx, id, c.service+httpSuffix, m.HTTP, m, &api.AgentServiceCheck{
-		CheckID: checkID(id), Name: "as " + m.ID, AliasService: m.ID, Status: api.HealthPassing,
+	return c.registerOne(ctx, m.ID, c.service, m.Address, m, &api.AgentServiceCheck{
+		CheckID: checkID(m.ID), Name: "updated by the node", TTL: c.ttl.String(), Status: api.HealthPassing,
 		DeregisterCriticalServiceAfter: reapAfter.String(),
 	})
 }

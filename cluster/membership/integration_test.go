@@ -124,6 +124,26 @@ func TestConsulShowsTheMembersAndTheirHTTP(t *testing.T) {
 	}
 }
 
+// Others would wait for the posts of its live videos.
+func TestWhoCanNotRegisterItsHTTPIsNoMember(t *testing.T) {
+	s := servers.StartConsul(t, servers.ConsulOptions{})
+	peer := joinReal(t, s, 1)
+	peer.willSee("n1")
+	log := &locked{}
+	config := settings(&node{}, 2)
+	config.FailureTimeout, config.Log = realFailure, newLog(log)
+	config.Consul = ConsulConfig{Address: s.Addr()}
+	config.HTTP = "[::]:8080" // which Consul takes of nobody
+	ctx, cancel := context.WithTimeout(t.Context(), 3*realFailure)
+	defer cancel()
+	if _, err := Join(ctx, config); err == nil || !strings.Contains(log.String(), "Invalid service address") {
+		t.Errorf("%v; it said %s", err, log.String())
+	}
+	if views := peer.seen(); len(views) != 1 {
+		t.Errorf("another member saw %d views, and last %s", len(views), who(views[len(views)-1]))
+	}
+}
+
 func TestLeavingIsSeenAtOnce(t *testing.T) {
 	_, all := threeReal(t, servers.ConsulOptions{})
 	began := time.Now()
