@@ -575,7 +575,7 @@ var settings = withFlags([]Setting{
 	},
 	{
 		Key: "cluster.advertise_http", Default: "",
-		Help:  "address at which balancers reach this node's HTTP, host:port; empty: that of http.addr",
+		Help:  "address at which balancers reach this node's HTTP, host:port; empty: that of http.addr, with the host of cluster.advertise where that is 0.0.0.0 or ::",
 		field: func(c *Config) any { return &c.Cluster.AdvertiseHTTP },
 	},
 	{

@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"testing"
@@ -287,4 +288,19 @@ func TestConsulKnowsTheMembers(t *testing.T) {
 	c.Nodes[1].Start()
 	passing(3)
 	c.WaitWhole()
+}
+
+// As docs/operations.md starts one.
+func TestANodeThatListensOnAllAddressesJoins(t *testing.T) {
+	t.Parallel()
+	c := harness.NewCluster(t, harness.ClusterOptions{Nodes: 2})
+	for _, n := range c.Nodes {
+		_, port, err := net.SplitHostPort(n.Addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		harness.Flags("--http", "0.0.0.0:"+port)(n)
+		n.Launch()
+	}
+	c.WaitWhole() // each names the address at which it can be reached
 }

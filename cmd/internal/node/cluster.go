@@ -1,8 +1,11 @@
 package node
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -269,9 +272,9 @@ func (n *node) join(ctx context.Context) error {
 		}
 		token = strings.TrimSpace(string(text))
 	}
-	http := k.AdvertiseHTTP
-	if http == "" {
-		http = n.httpAddr
+	http, err := advertisedHTTP(cmp.Or(k.AdvertiseHTTP, n.httpAddr), k.Advertise)
+	if err != nil {
+		return err
 	}
 	config := membership.Config{
 		Consul: membership.ConsulConfig{
@@ -292,6 +295,22 @@ func (n *node) join(ctx context.Context) error {
 	}
 	n.renumber(joined.Number)
 	return nil
+}
+
+// advertisedHTTP is where balancers reach HTTP at an address: one that stands
+// for all of the machine's has the host at which the other nodes reach it.
+func advertisedHTTP(http, advertise string) (string, error) {
+	host, port, err := net.SplitHostPort(http)
+	if err != nil {
+		return "", fmt.Errorf("the address of HTTP for balancers: %w", err)
+	}
+	if ip, err := netip.ParseAddr(host); host != "" && (err != nil || !ip.IsUnspecified()) {
+		return http, nil
+	}
+	if host, _, err = net.SplitHostPort(advertise); err != nil {
+		return "", fmt.Errorf("cluster.advertise: %w", err)
+	}
+	return net.JoinHostPort(host, port), nil
 }
 
 // shareSecret has the node use the secret that the cluster's nodes share.
