@@ -108,6 +108,8 @@ type Member struct {
 	secure  security
 	metrics *metrics
 
+	connections *connections
+
 	node    Node
 	storage Storage
 
@@ -139,7 +141,7 @@ func Start(config Config) (*Member, error) {
 	}
 	m := &Member{
 		config: config, log: config.Log, system: config.System, metrics: newMetrics(config.Registry),
-		lookup: newLookup(config.System, config.Kind), changed: make(chan struct{}),
+		lookup: newLookup(config.System, config.Kind), connections: newConnections(config.System), changed: make(chan struct{}),
 	}
 	m.owners = &Owners{m}
 	m.lookup.member = m
@@ -166,7 +168,7 @@ func (m *Member) transport() (c *remote.Config, err error) {
 		if m.secure, err = aloneSecurity(); err != nil {
 			return nil, err
 		}
-		return transport("127.0.0.1", 0, "", m.secure, m.metrics.sent, m.log), nil
+		return transport("127.0.0.1", 0, "", m.secure, m.connections, m.metrics.sent, m.log), nil
 	}
 	m.secure = insecureSecurity()
 	if m.config.Files != (Files{}) {
@@ -194,7 +196,7 @@ func (m *Member) transport() (c *remote.Config, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listening for other nodes: %w", err)
 	}
-	return transport(host, number, m.config.Advertise, m.secure, m.metrics.sent, m.log), nil
+	return transport(host, number, m.config.Advertise, m.secure, m.connections, m.metrics.sent, m.log), nil
 }
 
 // Owners brings requests to live videos.

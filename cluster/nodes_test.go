@@ -11,7 +11,6 @@ import (
 	"io"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +30,7 @@ import (
 	"barrage/persistence/journal"
 	"barrage/persistence/records"
 	"barrage/persistence/tiered"
+	"barrage/test/servers"
 )
 
 // testCluster is some nodes in one process, with real journals, stores and
@@ -80,19 +80,19 @@ func startTestCluster(t *testing.T, n, recent int) *testCluster {
 
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return fmt.Sprintf("127.0.0.1:%d", servers.ReservedPort(t))
 }
 
 // add starts a node that is no member yet.
 func (c *testCluster) add() *testNode {
+	c.t.Helper()
+	return c.addAt(freePort(c.t))
+}
+
+func (c *testCluster) addAt(address string) *testNode {
 	t := c.t
 	t.Helper()
-	n := &testNode{cluster: c, number: len(c.nodes) + 1, address: freePort(t)}
+	n := &testNode{cluster: c, number: len(c.nodes) + 1, address: address}
 	n.view.Store(membership.NewView(nil, 0))
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	dir := t.TempDir()

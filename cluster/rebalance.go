@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
-	"github.com/asynkron/protoactor-go/remote"
 	"golang.org/x/sync/semaphore"
 
 	"barrage/actors/wire"
@@ -40,12 +39,12 @@ func (m *Member) rebalance(old, view *membership.View) {
 	}
 }
 
-// reconnect has new members spoken to at once: protoactor waits for two seconds
-// after it could not connect, and what is sent meanwhile waits, too.
+// reconnect has new members spoken to over connections that hold: one of an
+// earlier time may be dead, which takes seconds to show.
 func (m *Member) reconnect(old, view *membership.View) {
 	for _, address := range m.joined(old, view) {
 		if !m.peers.answeredLately(address) {
-			m.system.EventStream.Publish(&remote.EndpointTerminatedEvent{Address: address})
+			m.connections.cut(address, latelyAnswered)
 		}
 	}
 }

@@ -39,6 +39,9 @@ const (
 	windowBytes = 8 << 20
 
 	dialTimeout = time.Second
+	// dialPause is between two tries at a node that can't be connected to: a
+	// node listens for longer than that before it is a member.
+	dialPause = 100 * time.Millisecond
 	// keepalivePeriod is the least that gRPC allows; silentTimeout is how long
 	// sent bytes may be without an acknowledgement.
 	keepalivePeriod = 10 * time.Second
@@ -46,7 +49,7 @@ const (
 )
 
 // transport is how nodes speak to each other.
-func transport(host string, port int, advertise string, secure security, sent prometheus.Counter, log *slog.Logger) *remote.Config {
+func transport(host string, port int, advertise string, secure security, all *connections, sent prometheus.Counter, log *slog.Logger) *remote.Config {
 	options := []remote.ConfigOption{
 		remote.WithServerOptions(
 			grpc.Creds(secure.server),
@@ -62,12 +65,13 @@ func transport(host string, port int, advertise string, secure security, sent pr
 			grpc.WithInitialWindowSize(windowBytes), grpc.WithInitialConnWindowSize(windowBytes),
 			grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: keepalivePeriod, Timeout: silentTimeout, PermitWithoutStream: true}),
 			grpc.WithConnectParams(grpc.ConnectParams{
-				Backoff: backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second}, MinConnectTimeout: dialTimeout,
+				Backoff: backoff.Config{BaseDelay: dialPause, Multiplier: 1, Jitter: 0.2, MaxDelay: dialPause}, MinConnectTimeout: dialTimeout,
 			}),
 			grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
 				return (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, "tcp", address)
 			}),
 			grpc.WithNoProxy(),
+			grpc.WithStreamInterceptor(all.begin),
 			grpc.WithStatsHandler(traffic{sent}),
 		),
 		remote.WithEndpointWriterBatchSize(batchMessages),
