@@ -304,6 +304,8 @@ func (m *Member) update() {
 			reached = append(reached, member)
 		}
 	}
+	m.metrics.members.Set(float64(len(all.Members)))
+	m.metrics.reachable.Set(float64(len(reached)))
 	old := m.view.Load()
 	view := membership.NewView(reached, all.Revision)
 	if same(old, view) {
@@ -324,8 +326,6 @@ func (m *Member) update() {
 	}) {
 		m.lostAt = m.previousAt
 	}
-	m.metrics.members.Set(float64(len(all.Members)))
-	m.metrics.reachable.Set(float64(len(reached)))
 	close(m.changed)
 	m.changed = make(chan struct{})
 	m.log.Info("the members of the cluster have changed", "members", names(view), "revision", view.Revision)

@@ -58,6 +58,7 @@ type testNode struct {
 	store   *embedded.Store
 	pump    *persistence.Pump
 	address string
+	metrics *prometheus.Registry
 	view    atomic.Pointer[membership.View]
 	unsure  atomic.Bool
 	stopped bool
@@ -92,7 +93,7 @@ func (c *testCluster) add() *testNode {
 func (c *testCluster) addAt(address string) *testNode {
 	t := c.t
 	t.Helper()
-	n := &testNode{cluster: c, number: len(c.nodes) + 1, address: address}
+	n := &testNode{cluster: c, number: len(c.nodes) + 1, address: address, metrics: prometheus.NewRegistry()}
 	n.view.Store(membership.NewView(nil, 0))
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	dir := t.TempDir()
@@ -125,7 +126,7 @@ func (c *testCluster) addAt(address string) *testNode {
 		t.Fatal(err)
 	}
 	n.member, err = Start(Config{
-		System: system, Kind: actors.Kind, Props: n.actors.LiveVideoProps(), Log: quiet, Registry: prometheus.NewRegistry(), Advertise: n.address, Now: c.now,
+		System: system, Kind: actors.Kind, Props: n.actors.LiveVideoProps(), Log: quiet, Registry: n.metrics, Advertise: n.address, Now: c.now,
 	})
 	if err != nil {
 		t.Fatal(err)

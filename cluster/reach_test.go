@@ -72,3 +72,31 @@ func TestAViewIsPartialWithoutSoManyMembersAsHaveCopies(t *testing.T) {
 		}
 	}
 }
+
+func TestTheNumberOfMembersIsThatOfNow(t *testing.T) {
+	c := newTestCluster(t, 3)
+	n, away := c.nodes[0], c.nodes[2]
+	expect := func(when string, members, reachable float64) {
+		t.Helper()
+		families, err := n.metrics.Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]float64{}
+		for _, f := range families {
+			got[f.GetName()] = f.GetMetric()[0].GetGauge().GetValue()
+		}
+		if got["barrage_cluster_members"] != members || got["barrage_cluster_reachable_members"] != reachable {
+			t.Errorf("%s: %v members, %v of them reachable", when, got["barrage_cluster_members"], got["barrage_cluster_reachable_members"])
+		}
+	}
+	expect("all are there", 3, 3)
+	away.stop()
+	n.member.peers.mu.Lock()
+	n.member.peers.known[away.name()] = &peer{address: away.address, missed: unreachableAfter}
+	n.member.peers.mu.Unlock()
+	n.member.update()
+	expect("one can't be reached", 3, 2)
+	n.see(2, c.nodes[:2]...)
+	expect("it is no member any more", 2, 2)
+}
