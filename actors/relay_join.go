@@ -120,6 +120,7 @@ func (r *relay) leave(v *viewer) {
 		}
 		return
 	}
+	r.ahead = without(r.ahead, v)
 	r.audience.remove(v)
 	r.countViewer(-1)
 }
