@@ -78,6 +78,30 @@ func TestWhoLeavesHandsQuietRoomsOver(t *testing.T) {
 	}
 }
 
+// Who leaves hears of no later change.
+func TestWhoLeavesHandsRoomsOverToANodeThatItHasNotHeardOf(t *testing.T) {
+	c := newTestCluster(t, 2)
+	leaver, stays, comes := c.nodes[0], c.nodes[1], c.add()
+	id := ""
+	for i := 0; id == "" || owner(id, leaver, stays) != leaver || owner(id, stays, comes) != comes; i++ {
+		id = fmt.Sprintf("video-%d", i)
+	}
+	leaver.mustPost(id, "a")
+	stays.see(3, stays, comes)
+	comes.see(3, stays, comes)
+	began := time.Now()
+	leaver.see(2, stays)
+	c.eventually("it is handed over", func() bool { return leaver.member.lookup.count() == 0 })
+	if took := time.Since(began); took > tryTimeout {
+		t.Errorf("after %s", took)
+	}
+	stays.mustPost(id, "b")
+	comes.mustPost(id, "c")
+	if got := comes.texts(id); got != "a b c" || comes.member.lookup.local(id) == nil {
+		t.Errorf("it has %q", got)
+	}
+}
+
 func TestPostsSucceedOnceWhileOwnersChange(t *testing.T) {
 	c := newTestCluster(t, 3)
 	const id = "moving"

@@ -72,7 +72,12 @@ func (m *Member) offer(id string, pid *actor.PID, view *membership.View) {
 		}
 		owner, _ := now.Owner(id)
 		offer := &wire.Activate{LiveVideoId: id, View: now.Revision, Offered: true, From: m.system.Address()}
-		if answer, err := m.ask(m.ctx, owner.Address, offer, tryTimeout); err == nil && faultOf(answer).GetCode() == wire.Code_OK {
+		answer, err := m.ask(m.ctx, owner.Address, offer, tryTimeout)
+		if fault := faultOf(answer); fault.GetCode() == wire.Code_MOVED && fault.Owner != "" && fault.Owner != m.system.Address() {
+			// It has seen a change that comes here late, or never if this node leaves.
+			answer, err = m.ask(m.ctx, fault.Owner, offer, doubtfulTimeout)
+		}
+		if err == nil && faultOf(answer).GetCode() == wire.Code_OK {
 			pause = tryTimeout // it claims it
 		}
 		for waited := time.Duration(0); waited < pause && m.lookup.local(id) == pid; waited += firstPause {
