@@ -28,8 +28,9 @@
 //
 // # What was not kept
 //
-// If the local journal refuses what a peer may have, the peer is sent a
-// revocation in the stream: a CommentDeleted that nobody deleted (Revokes).
+// If the local journal refuses what peers may have, each that it was sent to
+// gets a revocation in its stream: a CommentDeleted that nobody deleted
+// (Revokes). One that is no member any more gets it when its node is one again.
 // It carries no Copy, so the peer brings it to ClickHouse as a record of its
 // own; whichever of the two comes first there, the comment is gone. The peer
 // may answer an Idempotency-Key with a revoked comment unless its store drops

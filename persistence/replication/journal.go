@@ -24,8 +24,10 @@ type Journal struct {
 	// mu guards what follows, lanes, items and streams. Neither Send, Local nor
 	// a sink is called with it held.
 	mu      sync.Mutex
-	streams map[string]*stream
-	members map[string]struct{} // nil: not told yet, all are
+	streams map[string]*stream  // by member
+	members map[string]string   // their nodes; nil: not told yet, all are, and are called as their nodes
+	nodes   map[string]string   // their members
+	owed    map[string][][]byte // revocations for nodes that are no members now
 	lanes   map[string]*lane
 	free    []*lane
 	ready   []*lane // whose first item is
@@ -59,6 +61,7 @@ func New(cfg Config) (*Journal, error) {
 		waking:  make(chan struct{}, 1),
 		ended:   make(chan struct{}),
 		streams: map[string]*stream{},
+		owed:    map[string][][]byte{},
 		lanes:   map[string]*lane{},
 		gen:     &generation{open: 1, done: make(chan struct{})},
 	}
@@ -107,12 +110,8 @@ func (j *Journal) enter(record *records.Record, sink persistence.Sink, video, pe
 	if st == nil {
 		st = j.another(video, peer)
 	}
-	if st != nil {
-		peer = st.peer
-	} else if j.streams[peer] == nil {
-		peer = ""
-	}
-	j.stats.NoPeer, j.stats.UnderReplicated = j.cfg.Wanted && peer == "", j.cfg.Wanted && st == nil
+	none := st == nil && j.streams[peer] == nil
+	j.stats.NoPeer, j.stats.UnderReplicated = j.cfg.Wanted && none, j.cfg.Wanted && st == nil
 	if j.stats.WaitingBytes+int64(len(bytes)) > maxWaitingBytes {
 		return fmt.Errorf("replication: %d bytes wait for peers already: %w", j.stats.WaitingBytes, persistence.ErrUnavailable)
 	}
@@ -120,7 +119,7 @@ func (j *Journal) enter(record *records.Record, sink persistence.Sink, video, pe
 	if l == nil {
 		l = j.lane(video)
 	}
-	it := &item{record: record, bytes: bytes, sink: sink, lane: l, gen: j.gen, peer: peer}
+	it := &item{record: record, bytes: bytes, sink: sink, lane: l, gen: j.gen, to: st}
 	j.gen.open++
 	j.gen.added = true
 	l.waiting.push(it)
@@ -141,13 +140,23 @@ func (j *Journal) open(peer string) *stream {
 	if _, member := j.members[peer]; peer == "" || j.members != nil && !member {
 		return nil
 	}
-	st := j.streams[peer]
-	if st == nil {
-		st = &stream{peer: peer, now: newSession(j.newSession()), pause: j.cfg.Resend}
-		j.streams[peer] = st
-	}
+	st := j.stream(peer)
 	if st.missing {
 		return nil
+	}
+	return st
+}
+
+// stream gives the stream to a member. It is called with mu held.
+func (j *Journal) stream(peer string) *stream {
+	st := j.streams[peer]
+	if st == nil {
+		node := peer
+		if j.members != nil {
+			node = j.members[peer]
+		}
+		st = &stream{peer: peer, node: node, now: newSession(j.newSession()), pause: j.cfg.Resend}
+		j.streams[peer] = st
 	}
 	return st
 }
@@ -232,19 +241,35 @@ func (j *Journal) Acked(peer string, a Ack) {
 	}
 }
 
+// Peer is a member, and the node that it is: a node that comes back is another
+// member.
+type Peer struct{ Member, Node string }
+
 // Members says who is there. What waits for others goes on without them at
-// once, and Peer may name none of them. Until it is called, all are.
-func (j *Journal) Members(peers []string) {
+// once, and Peer may name none of them. Until it is called, all are. Of two
+// members that are one node, the later is the newer.
+func (j *Journal) Members(peers []Peer) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.members = make(map[string]struct{}, len(peers))
+	j.members, j.nodes = make(map[string]string, len(peers)), make(map[string]string, len(peers))
 	for _, p := range peers {
-		j.members[p] = struct{}{}
+		j.members[p.Member], j.nodes[p.Node] = p.Node, p.Member
 	}
 	for p, st := range j.streams {
 		if _, member := j.members[p]; !member {
 			delete(j.streams, p)
 			j.renew(st, true)
+			for st.now.items.len() > 0 { // revocations
+				j.takeBack(st.node, st.now.items.pop().bytes)
+			}
+		}
+	}
+	for node, all := range j.owed {
+		if _, member := j.nodes[node]; member {
+			delete(j.owed, node)
+			for _, bytes := range all {
+				j.takeBack(node, bytes)
+			}
 		}
 	}
 	j.wake()
@@ -330,7 +355,8 @@ type Stats struct {
 	// Alone are the records that went on without a copy, though one is wanted.
 	Alone uint64
 	// Resent are the records that were sent more than once, Revoked those that
-	// a peer was told to take back, RevocationsLost those that it was not.
+	// peers are to take back, each counted at each peer, and RevocationsLost those
+	// that a peer is not told of.
 	Resent, Revoked, RevocationsLost uint64
 }
 

@@ -13,9 +13,10 @@ type item struct {
 	sink   persistence.Sink
 	lane   *lane // nil: a revocation, which only the peer gets
 	gen    *generation
-	peer   string
+	to     *stream   // nil: no peer gets it
+	before []*stream // of peers that were given up, and may have it all the same
 
-	sent    bool // a peer may have it
+	sent    bool // the peer may have it
 	acked   bool // the peer has it
 	ready   bool // the local journal's turn, with or without a copy
 	refusal error
@@ -65,18 +66,18 @@ func (l *lane) Durable(n int, last persistence.LSN, err error) {
 		if before == nil || before.sink != it.sink {
 			l.outcomes.push(outcome{it.sink, 0, last, err, nil})
 		}
-		if before != nil && before.peer != it.peer {
-			j.settle(before.peer)
+		if before != nil && before.to != it.to {
+			j.settle(before.to)
 		}
 		l.fate(it, last, err)
 		before = it
 		if l.flushRefused() {
 			before = nil // the next one is told separately
-			j.settle(it.peer)
+			j.settle(it.to)
 		}
 	}
 	if before != nil {
-		j.settle(before.peer)
+		j.settle(before.to)
 	}
 	j.mu.Unlock()
 	l.tell()
@@ -89,7 +90,7 @@ func (l *lane) flushRefused() (told bool) {
 		it := l.local.pop()
 		l.outcomes.push(outcome{it.sink, 0, 0, it.refusal, nil})
 		l.fate(it, 0, it.refusal)
-		l.j.settle(it.peer)
+		l.j.settle(it.to)
 		told = true
 	}
 	return told
@@ -103,6 +104,9 @@ func (l *lane) fate(it *item, last persistence.LSN, err error) {
 		it.lsn = last
 	} else {
 		l.j.revoke(it)
+	}
+	for _, st := range it.before {
+		l.j.settle(st)
 	}
 	it.record, it.bytes = nil, nil // a session may still know the item
 	o := &l.outcomes.all[len(l.outcomes.all)-1]

@@ -214,6 +214,12 @@ func newWorld(t *testing.T, seed int64) *world {
 	w.j, err = New(Config{
 		Local: w.local, Origin: "o", Wanted: true,
 		Peer: func(v string) string { return routes[v] },
+		Others: func(string) []string {
+			if seed%3 == 1 {
+				return []string{"A", "B"}
+			}
+			return nil
+		},
 		Send: func(p string, b Batch) { sends <- send{p, b} },
 	})
 	if err != nil {
@@ -259,6 +265,14 @@ func (w *world) has(id uint64) bool {
 	return false
 }
 
+// peers are members that are called as their nodes.
+func peers(names ...string) (all []Peer) {
+	for _, name := range names {
+		all = append(all, Peer{name, name})
+	}
+	return all
+}
+
 // TestRecordsAreInOrderOnceAndNotLocalOnly goes through random losses,
 // restarts, refusals and changes of peers.
 func TestRecordsAreInOrderOnceAndNotLocalOnly(t *testing.T) {
@@ -282,7 +296,7 @@ func modelRound(t *testing.T, seed int64) {
 		sinks[v] = &teller{t: t, l: w.local}
 		w.route[v] = "A"
 	}
-	w.j.Members([]string{"A", "B"})
+	w.j.Members(peers("A", "B"))
 	id := uint64(0)
 	calm := seed%3 == 0 // no peer is ever given up
 	w.lossy = !calm
@@ -329,7 +343,7 @@ func modelRound(t *testing.T, seed int64) {
 		case k < 90:
 			w.restart([]string{"A", "B"}[rnd.Intn(2)])
 		case k < 92:
-			w.j.Members([][]string{{"A", "B"}, {"A"}, {}, {"B"}}[rnd.Intn(4)])
+			w.j.Members([][]Peer{peers("A", "B"), peers("A"), {}, peers("B")}[rnd.Intn(4)])
 		case k < 94:
 			w.disks["B"].refuse = !w.disks["B"].refuse
 		}
@@ -342,6 +356,7 @@ func modelRound(t *testing.T, seed int64) {
 	// All comes to rest.
 	w.local.turn(false)
 	w.down["A"], w.disks["B"].refuse, w.lossy = false, false, false
+	w.j.Members(peers("A", "B"))
 	barrier := make(chan error, 1)
 	go func() {
 		_, err := w.j.Barrier(context.Background())
@@ -372,9 +387,7 @@ func modelRound(t *testing.T, seed int64) {
 	w.check(sinks, calm)
 	w.whole(t)
 	w.confirmed(t)
-	if calm {
-		w.revoked(t)
-	}
+	w.revoked(t)
 	if err := w.j.Close(context.Background()); err != nil {
 		t.Error(err)
 	}

@@ -12,6 +12,7 @@ import (
 // stream is what is known of a peer.
 type stream struct {
 	peer   string
+	node   string     // that the peer is
 	now    *session   // the one that records are added to
 	closed []*session // those that have ended, oldest first
 
@@ -180,8 +181,8 @@ func (j *Journal) miss(st *stream, why string) {
 }
 
 // renew ends a stream's session and begins another. What was not acknowledged
-// goes to another peer, or on without a copy; or else into the new session. Revocations always do.
-// It is called with mu held.
+// goes to another peer, or on without a copy; or else into the new session.
+// Revocations always do. It is called with mu held.
 func (j *Journal) renew(st *stream, giveUp bool) {
 	old, s := st.now, newSession(j.newSession())
 	st.now, st.unacked, st.wentBack = s, 0, 0
@@ -189,7 +190,10 @@ func (j *Journal) renew(st *stream, giveUp bool) {
 		switch it := old.item(seq); {
 		case it.lane != nil && giveUp:
 			if other := j.another(it.lane.video, st.peer); other != nil {
-				it.peer = other.peer
+				if it.sent {
+					it.before, it.sent = append(it.before, st), false
+				}
+				it.to = other
 				j.add(other, it)
 			} else {
 				j.release(it)
@@ -235,15 +239,21 @@ func (j *Journal) release(it *item) {
 	}
 }
 
-// revoke has the peer take back what is not kept here. It is called with mu
-// held.
+// revoke has all who may have it take back what is not kept here. It is called
+// with mu held.
 func (j *Journal) revoke(it *item) {
-	st := j.streams[it.peer]
-	if st == nil || !it.sent {
-		return
-	}
 	posted := it.record.GetCommentPosted().GetComment()
 	if posted == nil {
+		return
+	}
+	nodes := map[string]struct{}{}
+	for _, st := range it.before {
+		nodes[st.node] = struct{}{}
+	}
+	if it.sent {
+		nodes[it.to.node] = struct{}{}
+	}
+	if len(nodes) == 0 {
 		return
 	}
 	bytes, err := proto.Marshal(&records.Record{Kind: &records.Record_CommentDeleted{CommentDeleted: &records.CommentDeleted{
@@ -254,15 +264,36 @@ func (j *Journal) revoke(it *item) {
 		j.cfg.Logger.Error("replication: making a revocation", "error", err)
 		return
 	}
+	for node := range nodes {
+		j.stats.Revoked++
+		j.takeBack(node, bytes)
+	}
+	j.wake()
+}
+
+// takeBack sends a node a revocation, or keeps it until that is a member again.
+// It is called with mu held.
+func (j *Journal) takeBack(node string, bytes []byte) {
+	peer := node
+	if j.members != nil {
+		peer = j.nodes[node]
+	}
+	if peer == "" {
+		if len(j.owed[node]) >= maxRevocations {
+			j.stats.RevocationsLost++
+			return
+		}
+		j.owed[node] = append(j.owed[node], bytes)
+		return
+	}
+	st := j.stream(peer)
 	if st.missing && st.revocations >= maxRevocations {
 		j.stats.RevocationsLost++
 		return
 	}
 	st.revocations++
-	j.stats.Revoked++
 	// Nothing of it is to come to this node's ClickHouse.
-	j.add(st, &item{bytes: bytes, peer: it.peer, fated: true})
-	j.wake()
+	j.add(st, &item{bytes: bytes, to: st, fated: true})
 }
 
 // Revokes says whether a record takes back what its origin did not keep.
@@ -272,8 +303,7 @@ func Revokes(r *records.Record) bool {
 }
 
 // settle is called with mu held.
-func (j *Journal) settle(peer string) {
-	st := j.streams[peer]
+func (j *Journal) settle(st *stream) {
 	if st == nil {
 		return
 	}

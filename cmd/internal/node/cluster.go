@@ -143,20 +143,20 @@ func (s *shared) Confirmed(node string, archived []*wire.Archived) {
 
 // MembersJoin implements cluster.Storage.
 func (s *shared) MembersJoin(view *membership.View) {
-	s.journal.Members(append(memberIDs(s.node.member.View()), memberIDs(view)...))
+	s.journal.Members(append(peersIn(s.node.member.View()), peersIn(view)...))
 }
 
 // MembersChanged implements cluster.Storage.
 func (s *shared) MembersChanged(view *membership.View) {
-	s.journal.Members(memberIDs(view))
+	s.journal.Members(peersIn(view))
 	s.receiver.MembersChanged()
 }
 
-func memberIDs(view *membership.View) (ids []string) {
+func peersIn(view *membership.View) (peers []replication.Peer) {
 	for _, m := range view.Members {
-		ids = append(ids, m.ID)
+		peers = append(peers, replication.Peer{Member: m.ID, Node: m.Node})
 	}
-	return ids
+	return peers
 }
 
 // alive says whether the node that a copy is of is a member.
