@@ -31,8 +31,10 @@ type Files struct{ CA, Cert, Key string }
 const (
 	certificateRefresh = 10 * time.Second
 
-	// batchMessages and maxBatchBytes bound what crosses at once. Messages
-	// have a megabyte at most (actors).
+	// batchMessages and maxBatchBytes bound what crosses at once. Messages have a
+	// megabyte at most (actors), but for Claimed: that has one each of comments,
+	// of those not merged yet and of reactions, and the whole room. A batch of
+	// nothing but such would end the connection; they are asked for again.
 	batchMessages = 64
 	maxBatchBytes = 2 * batchMessages << 20
 	// windowBytes is how much of a connection may be under way.
