@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -280,6 +281,7 @@ func (n *Node) twins(ctx context.Context, id string, rows []*wire.Row) (map[uint
 	if len(posts) == 0 {
 		return nil, nil //nolint:nilnil // there are none
 	}
+	there := map[uint64]bool{}
 	after := persistence.FirstIDAt(persistence.IDTime(first).Add(-answerMemory)) - 1
 	before := persistence.FirstIDAt(persistence.IDTime(last).Add(answerMemory))
 	twins := map[uint64]*wire.Row{}
@@ -290,7 +292,10 @@ func (n *Node) twins(ctx context.Context, id string, rows []*wire.Row) (map[uint
 		}
 		for _, c := range comments {
 			row := posts[post{c.PostToken, c.UserId}]
-			if row == nil || row.Id == c.Id {
+			if row == nil {
+				continue
+			}
+			if there[c.Id] = true; row.Id == c.Id {
 				continue
 			}
 			if apart := persistence.IDTime(row.Id).Sub(persistence.IDTime(c.Id)); apart.Abs() < answerMemory {
@@ -303,6 +308,8 @@ func (n *Node) twins(ctx context.Context, id string, rows []*wire.Row) (map[uint
 		read += len(comments)
 		after = comments[len(comments)-1].Id
 	}
+	// One that was taken back already is none to be kept.
+	maps.DeleteFunc(twins, func(id uint64, _ *wire.Row) bool { return !there[id] })
 	return twins, nil
 }
 
@@ -312,7 +319,7 @@ const twinsPage = 4096
 // takeBackTwin ends it that a post is there twice, once in the stores alone, and
 // says whether the late comment was the one taken back.
 func (l *liveVideo) takeBackTwin(row, twin *wire.Row) bool {
-	if twin == nil || l.recent.has(twin.Id) || l.isDeleting(twin.Id) || l.isDeleting(row.Id) {
+	if twin == nil || l.recent.has(twin.Id) || l.isDeleted(twin.Id) || l.isDeleted(row.Id) {
 		return false // merge does it, or it is done
 	}
 	if !l.heldAs(row) && !answeredRather(row, twin) {
@@ -367,6 +374,9 @@ func (l *liveVideo) merge(claimed []Claimed) {
 		for _, row := range rows {
 			if l.isPending(row.Id) {
 				continue // a copy of what is on its way here
+			}
+			if l.isDeleted(row.Id) {
+				continue // it may be of a post of which another comment stays
 			}
 			if row.PostToken != 0 && l.twinOfHeld(row) {
 				l.revoke(row)

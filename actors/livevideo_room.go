@@ -105,6 +105,13 @@ func (l *liveVideo) hasMute(userID string) bool {
 	return mute != nil
 }
 
+// isDeleted says whether a comment was deleted lately, or its deletion waits for
+// the journal.
+func (l *liveVideo) isDeleted(id uint64) bool {
+	_, deleted := l.recent.deleted[id]
+	return deleted || l.isDeleting(id)
+}
+
 // isDeleting says whether a comment's deletion waits for the journal.
 func (l *liveVideo) isDeleting(id uint64) bool {
 	return slices.ContainsFunc(l.pending, func(p *pendingRecord) bool { return p.delete == id })
