@@ -265,9 +265,13 @@ func (s *step) paused(label string, from time.Time) {
 		return
 	}
 	s.probe.viewer.mu.Lock()
-	pause := verify.LongestPause(&s.probe.viewer.seen, verify.Window{From: from, To: time.Now()})
+	to := time.Now()
+	pause := verify.LongestPause(&s.probe.viewer.seen, verify.Window{From: from, To: to})
 	s.probe.viewer.mu.Unlock()
-	s.say("longest pause of room %s: %s (%s)", s.probe.viewer.room, pause.Round(time.Millisecond), label)
+	stall := s.w.stalls.longest(from, to)
+	s.say("longest pause of room %s: %s, longest stall of the machine: %s (%s)",
+		s.probe.viewer.room, pause.Round(time.Millisecond), stall.Round(time.Millisecond), label)
+	pause = max(0, pause-stall)
 	s.w.mu.Lock()
 	defer s.w.mu.Unlock()
 	s.w.pauses[label] = max(s.w.pauses[label], pause)

@@ -182,7 +182,7 @@ func (w *world) endRooms() {
 // caughtUp waits until all viewers have the newest comments; that some don't
 // shows in the report.
 func (w *world) caughtUp(viewers []*viewer) {
-	deadline := time.Now().Add(calm)
+	deadline := time.Now().Add(harness.Patience)
 	for _, v := range viewers {
 		all := w.seen.Histories[0].Rooms[v.room]
 		for len(all) > 0 && v.last() < all[len(all)-1].ID && time.Now().Before(deadline) {

@@ -55,11 +55,12 @@ type world struct {
 	rooms map[string]bool
 	notes []verify.Row   // what the faults found out
 	tries map[string]int // of posts that had another, by what was wrong with them
-	// The longest pause of a room, by the fault, and what their bounds are
-	// multiplied with.
+	// The longest pause of a room, by the fault, less the longest stall of the
+	// machine meanwhile, and what their bounds are multiplied with.
 	pauses map[string]time.Duration
 	slack  time.Duration
 	calm   time.Duration // after the last fault
+	stalls *stalls
 }
 
 // user posts, by any node.
@@ -82,7 +83,7 @@ func newWorld(t *testing.T, o worldOptions) *world {
 	t.Helper()
 	w := &world{
 		t: t, network: o.network, began: time.Now(), seed: uint64(time.Now().UnixNano()) % 1e9,
-		rooms: map[string]bool{}, pauses: map[string]time.Duration{}, slack: max(1, o.slack), calm: calm,
+		rooms: map[string]bool{}, pauses: map[string]time.Duration{}, slack: max(1, o.slack), calm: calm, stalls: watchStalls(t),
 	}
 	if text := os.Getenv(envSeed); text != "" {
 		seed, err := strconv.ParseUint(text, 10, 64)
