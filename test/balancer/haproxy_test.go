@@ -14,7 +14,7 @@ var haproxy = balancer{
 	name:     "haproxy",
 	start:    startHAProxy,
 	strict:   []swap{{"hash-balance-factor 125", "hash-balance-factor 0"}},
-	silence:  []swap{{"timeout client          60s", "timeout client 1s"}, {"timeout server          60s", "timeout server 1s"}},
+	silence:  []swap{{"timeout client          60s", "timeout client 4s"}, {"timeout server          60s", "timeout server 4s"}},
 	fewPosts: []swap{{"gt 2000", "gt 2"}},
 }
 

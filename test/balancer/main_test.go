@@ -34,7 +34,9 @@ type balancer struct {
 	// strict keeps even a room that is larger than others at one node, as these
 	// nodes are no cluster.
 	strict []swap
-	// silence has streams without a byte for a second count as dead.
+	// silence has streams without a byte for four seconds count as dead: a
+	// machine that stands still for a while makes no heartbeat, and its timers
+	// run out before one comes.
 	silence []swap
 	// fewPosts lets an address post hardly anything.
 	fewPosts []swap

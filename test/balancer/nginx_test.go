@@ -16,7 +16,7 @@ import (
 var nginx = balancer{
 	name:     "nginx",
 	start:    startNginx,
-	silence:  []swap{{"proxy_read_timeout 60s;", "proxy_read_timeout 1s;"}},
+	silence:  []swap{{"proxy_read_timeout 60s;", "proxy_read_timeout 4s;"}},
 	fewPosts: []swap{{"rate=200r/s", "rate=1r/m"}, {"burst=1000", "burst=2"}},
 }
 

@@ -64,7 +64,7 @@ func TestPingsKeepASilentWebSocket(t *testing.T) {
 		select {
 		case err := <-told:
 			t.Fatalf("in the silence: %v", err)
-		case <-time.After(3 * time.Second): // three times what a dumb one has
+		case <-time.After(6 * time.Second): // longer than a dumb one has
 		}
 		post(t, nodes[home].Client(token), "room", "after the silence")
 		if err := <-told; err != nil {
