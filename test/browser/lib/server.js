@@ -12,6 +12,9 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 const BINARY = process.env.BARRAGE_BIN ?? fileURLToPath(new URL('../../../bin/barrage', import.meta.url));
 const READY_MS = 20_000;
+const FIRST_PORT = 10_100;
+const PORTS = 1_900;
+const STARTS = 5; // tries, if another took the port
 const LOG_KEPT = 20_000; // characters, shown when a start fails
 
 // BARRAGE_… variables are settings of the program; the tests give their own.
@@ -31,11 +34,19 @@ export class Server {
     if (!existsSync(BINARY)) throw new Error(`no program at ${BINARY}: build it, or set BARRAGE_BIN`);
     const server = new Server();
     server.#folder = await mkdtemp(path.join(os.tmpdir(), 'barrage-browser-'));
-    server.port = await freePort();
-    server.base = `http://127.0.0.1:${server.port}`;
     await writeFile(path.join(server.#folder, 'config.yaml'), CONFIG + settings);
-    await server.resume();
-    return server;
+    for (let tries = 1; ; tries++) {
+      server.port = await freePort();
+      server.base = `http://127.0.0.1:${server.port}`;
+      try {
+        await server.resume();
+        return server;
+      } catch (error) {
+        if (tries < STARTS && error.message.includes('address already in use')) continue;
+        await server.stop();
+        throw error;
+      }
+    }
   }
 
   // Starts the program again on the same port and data.
@@ -47,10 +58,11 @@ export class Server {
     this.#process.stdout.on('data', keep);
     this.#process.stderr.on('data', keep);
     for (const deadline = Date.now() + READY_MS; ; await pause(30)) {
-      if (await this.#ready()) return;
+      const ready = await this.#ready();
       const gone = this.#process.exitCode ?? this.#process.signalCode;
+      if (gone === null && ready) return; // else another has the port
       if (gone === null && Date.now() < deadline) continue;
-      await this.stop();
+      await this.kill();
       throw new Error(`the program ${gone === null ? 'is not ready' : `ended (${gone})`}:\n${this.#log}`);
     }
   }
@@ -79,13 +91,17 @@ export class Server {
   }
 }
 
-function freePort() {
-  return new Promise((done, failed) => {
-    const probe = net.createServer();
-    probe.once('error', failed);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => done(port));
+// Tries ports until one is free. They are below those that Linux gives to
+// outgoing connections, so that a program which is started again finds its own
+// still free, beside those of the tests in Go, and none that Chromium refuses.
+async function freePort() {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * PORTS);
+    const free = await new Promise((done) => {
+      const probe = net.createServer();
+      probe.once('error', () => done(false));
+      probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
     });
-  });
+    if (free) return port;
+  }
 }
