@@ -78,7 +78,8 @@ class Viewer {
     };
     this.#source.addEventListener('delete', ({ data }) => this.#note(() => this.deleted.push(JSON.parse(data).id)));
     this.#source.addEventListener('gap', ({ data }) => this.#fill(JSON.parse(data)));
-    this.#source.onopen = () => this.#note(() => (this.open = true));
+    // The head of the response comes before the viewer is in the room; this after it.
+    this.#source.addEventListener('viewers', () => this.#note(() => (this.joined = true)));
   }
 
   get ids() {
@@ -90,7 +91,7 @@ class Viewer {
   }
 
   opened() {
-    return this.until(() => this.open);
+    return this.until(() => this.joined);
   }
 
   has(count) {
