@@ -38,9 +38,12 @@ test('older pages come in, and new comments too, without a jump', async (t) => {
   });
   for (let pages = 0; pages < 2; pages++) {
     await scrollTo(page, 30);
-    await page.waitForTimeout(150);
+    for (let waits = 0; release.length === 0; waits++) {
+      assert.ok(waits < 400, 'the next page has been asked for');
+      await page.waitForTimeout(50);
+    }
+    await page.waitForTimeout(150); // and nothing moves until it is there
     const before = await anchor(page);
-    assert.ok(release.length > 0, 'the next page has been asked for');
     release.splice(0).forEach((done) => done());
     await page.waitForFunction((id) => document.querySelector('.row').dataset.id !== id, before.first);
     moved.push(await shift(page, before));

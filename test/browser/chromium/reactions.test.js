@@ -31,7 +31,8 @@ test('many clicks are few calls; everybody sees the number, and something rise',
   ann.on('request', (request) => request.url().endsWith('/reactions') && calls.push(request.postDataJSON()));
   await bob.evaluate(countFloats);
   const fire = ann.locator('.reaction', { hasText: '🔥' });
-  for (let i = 0; i < CLICKS; i++) await fire.click();
+  // All in the page: Playwright's own may be further apart than those that are gathered.
+  await fire.evaluate((button, n) => { while (n--) button.click(); }, CLICKS);
   for (const page of [ann, bob]) await shows(page, '🔥', String(CLICKS));
   await bob.waitForFunction(() => window.risen.includes('🔥'));
   await ann.waitForTimeout(1500); // a report more: the number stays what it is
