@@ -186,7 +186,7 @@ func TestNodeStartsAndServesWithoutClickHouse(t *testing.T) {
 	n := harness.Start(t, keptIn(ch.Addr()), littleHere)
 	waitForLog(t, n, "level=WARN", "serving without it")
 	l := startLoad(t, n, "a", "b")
-	during(t, time.Second)
+	l.has("a", 40) // some of which are deleted
 	page, err := n.Anyone().Page(t.Context(), "a", "pageSize=20")
 	if err != nil || len(page.Comments) != 20 {
 		t.Errorf("without ClickHouse the first page has %d comments, %v", len(page.Comments), err)

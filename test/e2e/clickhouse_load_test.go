@@ -31,7 +31,7 @@ type roomLoad struct {
 	answered map[string][]harness.Comment // by live video
 	deleted  map[string]bool              // ids
 	tried    int                          // posts that were tried more than once
-	slowest  time.Duration                // of all posts that were answered at once
+	took     []time.Duration              // of all posts that were answered at once
 }
 
 // loadWriters write in each room; each waits as long as pause does after each
@@ -131,7 +131,7 @@ func (l *roomLoad) post(ctx context.Context, room, parent, text string) (harness
 			if tries > 1 {
 				l.tried++
 			} else {
-				l.slowest = max(l.slowest, time.Since(began))
+				l.took = append(l.took, time.Since(began))
 			}
 			return c, nil
 		}
@@ -232,11 +232,37 @@ func (l *roomLoad) check(ch *servers.ClickHouse) map[string][]harness.Comment {
 	if lines := logged(l.n, "set aside"); lines > 0 {
 		t.Errorf("%d records were set aside", lines)
 	}
-	t.Logf("%d comments answered, the slowest after %s; %d tried again, %d deleted", posts, l.slowest.Round(time.Millisecond), l.tried, len(l.deleted))
-	if l.steady && l.slowest > 5*time.Second {
-		t.Errorf("a post took %s", l.slowest)
+	t.Logf("%d comments answered, the slowest after %s; %d tried again, %d deleted", posts, l.slowest().Round(time.Millisecond), l.tried, len(l.deleted))
+	// Where the machine stands still, some posts do.
+	if l.steady {
+		if most := l.took[len(l.took)*95/100]; most > 5*time.Second {
+			t.Errorf("one of twenty posts took over %s", most)
+		}
 	}
 	return visible
+}
+
+// slowest is how long the slowest post took of those that were answered at
+// once. The load has ended.
+func (l *roomLoad) slowest() time.Duration {
+	if len(l.took) == 0 {
+		return 0
+	}
+	slices.Sort(l.took)
+	return l.took[len(l.took)-1]
+}
+
+// has waits until so many posts to a room have been answered.
+func (l *roomLoad) has(room string, posts int) {
+	l.t.Helper()
+	eventually(l.t, func() error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if n := len(l.answered[room]); n < posts {
+			return fmt.Errorf("%d comments were posted to %s, want %d", n, room, posts)
+		}
+		return nil
+	})
 }
 
 // checkHistory compares what is to be there with all that readers get.
