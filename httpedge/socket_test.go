@@ -458,9 +458,9 @@ func TestASlowMessageClosesTheSocket(t *testing.T) {
 // A slow client that always has a message under way is not one that does not
 // finish any.
 func TestEachMessageHasItsOwnTime(t *testing.T) {
-	edge, address := newTestEdge(t, func(c *Config) { c.slowMessage = time.Second })
+	edge, address := newTestEdge(t, func(c *Config) { c.slowMessage = 4 * time.Second })
 	s := openSocket(t, address, "/comments/v/ws")
-	const messages, pace = 8, 250 * time.Millisecond
+	const messages, pace = 10, 450 * time.Millisecond // all take longer than one may
 	var rest []byte
 	for i := range messages {
 		frame := frameOf(finText, fmt.Sprintf(`{"type":"nonsense","ref":"%d"}`, i))
@@ -483,7 +483,7 @@ func TestEachMessageHasItsOwnTime(t *testing.T) {
 			if _, err := s.conn.Write(frameOf(finPing, "x")); err != nil {
 				return
 			}
-			time.Sleep(pace / 5) // of the client
+			time.Sleep(pace / 9) // of the client
 		}
 	}()
 	if code := s.closed(); code != actors.ClosePolicy {
@@ -558,7 +558,7 @@ func TestOnlyUsersPostOverASocket(t *testing.T) {
 	if e := anonymous.until("error"); !bytes.Contains(e.Data, []byte(`"status":401`)) {
 		t.Errorf("anonymous: %s", e.Data)
 	}
-	short, err := edge.auth.sign(&user{id: "ann", role: roleViewer}, 3*time.Second)
+	short, err := edge.auth.sign(&user{id: "ann", role: roleViewer}, 10*time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
