@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// link is a client's connection through a proxy. The proxy's mutex guards sent
-// and server, and that ended is closed once.
+// link is a client's connection through a proxy. The proxy's mutex guards sent,
+// over and server, and that ended is closed once.
 type link struct {
 	proxy  *Proxy
 	client *net.TCPConn
 	server *net.TCPConn // nil until it is dialed
 	sent   int64        // bytes from the client that count towards a reset
+	over   bool         // they are at their limit: the client gets nothing more
 	ended  chan struct{}
 }
 
@@ -83,6 +84,8 @@ func (l *link) upstream(chunk int) (int, error) {
 		return 0, err
 	}
 	if p.limit > 0 && l.sent+int64(chunk) >= p.limit {
+		// The server may answer to the last bytes before the client has its reset.
+		l.over = true
 		// An open link may have sent more before the limit was set.
 		return int(max(0, p.limit-l.sent)), errReset
 	}
@@ -103,7 +106,11 @@ func (l *link) downstream(chunk int) (int, error) {
 		}
 		p.mu.Lock()
 	}
-	return chunk, l.passHole()
+	err := l.passHole()
+	if err == nil && l.over {
+		return 0, nil // the client's reset ends the link
+	}
+	return chunk, err
 }
 
 // passHole waits until there is no black hole. The caller holds the mutex.
