@@ -220,7 +220,7 @@ func TestWhatTwoNodesInsertCountsOnce(t *testing.T) {
 // TestPatienceWithAnotherNodeEnds: then its stream is not waited for again,
 // until it says something.
 func TestPatienceWithAnotherNodeEnds(t *testing.T) {
-	const patience = time.Second
+	const patience = 4 * time.Second
 	ch := servers.StartClickHouse(t, servers.ClickHouseOptions{})
 	o := newOrigins()
 	w := newCopyWriter(t, clickhouse.WriterConfig{DB: open(t, ch)}, o, patience)
