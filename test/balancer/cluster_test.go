@@ -164,7 +164,7 @@ func TestMakeClusterServesAtOneAddressAndLeavesNothing(t *testing.T) {
 }
 
 func TestMakeClusterGoesOnWithoutANodeAndLeavesNothingWhenKilled(t *testing.T) {
-	c := startCluster(t, "nginx clickhouse")
+	c := startCluster(t, "nginx clickhouse", "BARRAGE_CLUSTER_RETRY=30s") // see harness.Patient
 	url := c.url(t)
 	if !strings.Contains(c.output(), "without nginx") || !strings.Contains(c.output(), "without ClickHouse") {
 		t.Errorf("it doesn't say what is missing: %s", c.output())

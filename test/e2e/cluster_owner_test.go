@@ -110,7 +110,7 @@ func TestARoomOutlivesItsOwner(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			c := harness.StartCluster(t, harness.ClusterOptions{})
+			c := harness.StartCluster(t, harness.ClusterOptions{Flags: []string{harness.Patient}})
 			owner := c.Nodes[0]
 			room := c.OwnedBy(t, owner, "room-", 1)[0]
 			ctx, cancel := context.WithCancel(t.Context())
@@ -152,7 +152,7 @@ func TestARoomOutlivesItsOwner(t *testing.T) {
 // A process that was stopped, and thought dead, must not answer with what it
 // knew.
 func TestAMemberThatWasStoppedNoticesBeforeItAnswers(t *testing.T) {
-	c := harness.StartCluster(t, harness.ClusterOptions{})
+	c := harness.StartCluster(t, harness.ClusterOptions{Flags: []string{harness.Patient}})
 	owner := c.Nodes[0]
 	room := c.OwnedBy(t, owner, "room-", 1)[0]
 	before := post(t, owner.User("ops", "admin"), room, "before")

@@ -176,7 +176,7 @@ func TestARoomThatSleepsWakesAsItWas(t *testing.T) {
 
 func TestARoomOutlivesItsOwnerAsItWas(t *testing.T) {
 	t.Parallel()
-	c := harness.StartCluster(t, harness.ClusterOptions{Flags: []string{"--moderation-words-file=" + wordList(t)}})
+	c := harness.StartCluster(t, harness.ClusterOptions{Flags: []string{harness.Patient, "--moderation-words-file=" + wordList(t)}})
 	owner := c.Nodes[0]
 	var rooms []*filled
 	for _, room := range c.OwnedBy(t, owner, "kept-", 2) {

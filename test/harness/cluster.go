@@ -33,6 +33,11 @@ type ClusterOptions struct {
 	Binaries   map[int]string      // other builds, by the node's index
 }
 
+// Patient has requests wait for the next owner of a live video that dies for as
+// long as a machine that stands still meanwhile may need. One that fails is the
+// cluster's fault all the same.
+const Patient = "--cluster-retry=30s"
+
 // Cluster is Consul and nodes that are its members.
 type Cluster struct {
 	Nodes  []*Node
