@@ -278,14 +278,32 @@ func manyComments() int {
 }
 
 // killed runs a transfer and kills it a few times at random moments, then lets
-// it end. progress answers how far it has come, from 0 to 1.
-func killed(t *testing.T, progress func() float64, args ...string) {
+// it end. progress answers how far it has come, from 0 to 1. A busy machine may
+// let it end between two looks: then undo undoes it, and it is run again.
+func killed(t *testing.T, progress func() float64, undo func(), args ...string) {
 	t.Helper()
-	const kills = 4
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	var at []string
+	for tries := 1; ; tries++ {
+		at := killedAt(t, random, progress, args...)
+		transfer(t, args...)
+		t.Logf("%s: killed at %v", args[0], at)
+		switch {
+		case len(at) > 0:
+			return
+		case tries == 3:
+			t.Errorf("%v was never killed in the middle: it is too fast to show anything", args)
+			return
+		}
+		undo()
+	}
+}
+
+// killedAt answers how far a transfer had come when it was killed.
+func killedAt(t *testing.T, random *rand.Rand, progress func() float64, args ...string) (at []string) {
+	t.Helper()
+	const kills = 4
 	for i := range kills {
 		cmd := harness.Command(t, args...)
 		var errOut bytes.Buffer
@@ -297,34 +315,26 @@ func killed(t *testing.T, progress func() float64, args ...string) {
 		go func() { exited <- cmd.Wait() }()
 		// From a moment on that there is something to lose.
 		before := progress()
-		ended := false
-		for limit := before + random.Float64()/kills; !ended && progress() <= min(limit, 0.98); {
+		for limit := before + random.Float64()/kills; progress() <= min(limit, 0.98); {
 			select {
 			case err := <-exited:
 				if err != nil {
 					t.Fatalf("%v, run %d: %v, %s", args, i, err, errOut.String())
 				}
-				ended = true
+				return at
 			case <-time.After(time.Millisecond):
 			}
-		}
-		if ended {
-			break
 		}
 		await(t.Context(), time.Duration(random.IntN(30))*time.Millisecond) // anywhere in what it does then
 		_ = cmd.Process.Signal(syscall.SIGKILL)                             // it may have ended by now
 		if err := <-exited; err == nil {
-			break
+			return at
 		}
 		if p := progress(); p > 0 && p < 1 {
 			at = append(at, strconv.FormatFloat(p, 'f', 2, 64))
 		}
 	}
-	transfer(t, args...)
-	t.Logf("%s: killed at %v", args[0], at)
-	if len(at) == 0 {
-		t.Errorf("%v was never killed in the middle: it is too fast to show anything", args)
-	}
+	return at
 }
 
 // grown is the part of size that a file has.
@@ -359,8 +369,19 @@ func moveKilled(t *testing.T, want []byte, target ...string) {
 	if err := os.WriteFile(in, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	killed(t, imported(state, len(want)), append([]string{"import", "--in", in, "--state", state}, target...)...)
-	killed(t, grown(out, len(want)), append([]string{"export", "--out", out, "--resume"}, target...)...)
+	remove := func(path string) {
+		if err := os.RemoveAll(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	forget := func() { // what is there already may be imported again
+		remove(state)
+		if target[0] == "--data" {
+			remove(target[1])
+		}
+	}
+	killed(t, imported(state, len(want)), forget, append([]string{"import", "--in", in, "--state", state}, target...)...)
+	killed(t, grown(out, len(want)), func() { remove(out) }, append([]string{"export", "--out", out, "--resume"}, target...)...)
 	if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%v: %d bytes exported, which are not the %d imported; %v", target, len(got), len(want), err)
 	}
