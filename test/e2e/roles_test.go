@@ -37,7 +37,7 @@ var operations = []operation{
 	{"PUT", "/videos/{room}", `{"slowModeSeconds":0}`, []int{401, 403, 403, 403, 403, 200}},
 	{"PUT", "/videos/{room}", `{"pinnedCommentId":"{comment}"}`, []int{401, 403, 403, 403, 403, 200}},
 	{"PUT", "/videos/{room}", `{"state":"live"}`, []int{401, 403, 403, 403, 403, 200}},
-	{"PUT", "/videos/{room}/mutes/{user}", `{"seconds":5}`, []int{401, 403, 403, 403, 200, 200}},
+	{"PUT", "/videos/{room}/mutes/{user}", `{"seconds":500}`, []int{401, 403, 403, 403, 200, 200}},
 	{"DELETE", "/videos/{room}/mutes/{user}", "", []int{401, 403, 403, 403, 204, 204}},
 	{"GET", "/videos/{room}/mutes", "", []int{401, 403, 403, 403, 200, 200}},
 	{"GET", "/videos/{room}/audit", "", []int{401, 403, 403, 403, 200, 200}},
