@@ -89,6 +89,9 @@ func (l *liveVideo) onLateClaim(m *lateClaim) {
 		}
 		if late := (&lateRows{Claimed: c}); l.retired {
 			l.late = append(l.late, late)
+			if m.older {
+				l.toAsk(c.Address) // the next owner asks for what is older
+			}
 		} else {
 			l.verify(late)
 			l.takeOlder(m, c)
