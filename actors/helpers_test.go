@@ -91,7 +91,7 @@ func startTestNode(tb testing.TB, dir string, change func(*Config)) *testNode {
 
 func (n *testNode) close() {
 	n.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := errors.Join(n.pump.Stop(ctx), n.journal.Close(), n.store.Close()); err != nil {
 		n.tb.Error(err)

@@ -150,7 +150,7 @@ func (n *testNode) stop() {
 	n.stopped = true
 	n.member.Stop()
 	n.actors.Stop()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := errors.Join(n.pump.Stop(ctx), n.journal.Close(), n.store.Close()); err != nil {
 		n.cluster.t.Error(err)
