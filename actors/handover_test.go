@@ -77,7 +77,10 @@ func TestWhatAnOwnerWasVerifyingIsHandedOver(t *testing.T) {
 		if u := answer.Unverified[0]; u.Address != "other" || !slices.Equal(idsOf(u.Rows), []uint64{late.Id}) {
 			t.Errorf("%v is handed over to be verified", answer.Unverified)
 		}
-		if !slices.Equal(answer.ToAsk, []string{"slow"}) || answer.AskAfter == 0 || answer.AskAfter >= posted {
+		// An owner that had retired when the other answered leaves it to the next
+		// one to ask that for what is older.
+		toAsk := slices.DeleteFunc(slices.Clone(answer.ToAsk), func(address string) bool { return address == "other" })
+		if !slices.Equal(toAsk, []string{"slow"}) || answer.AskAfter == 0 || answer.AskAfter >= posted {
 			t.Errorf("%v are to be asked, after %d", answer.ToAsk, answer.AskAfter)
 		}
 		if answer.LastCommentId != last || !slices.Contains(answer.Deleted, 5) {
