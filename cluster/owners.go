@@ -99,12 +99,13 @@ func (o *Owners) try(ctx context.Context, liveVideoID, hint string, message prot
 		post.SentMs, post.WaitedMs = o.member.config.Now().UnixMilli(), uint32(time.Since(began).Milliseconds()) //nolint:gosec // seconds
 		message = post
 	}
-	future := o.member.system.Root.RequestFuture(pid, message, timeout)
+	q := ask(o.member.system, pid, message)
+	defer q.end()
 	var answer any
 	if local {
-		answer, err = future.Result()
+		answer, err = q.wait(timeout)
 	} else {
-		answer, err = o.await(future, liveVideoID, pid.Address, changes)
+		answer, err = o.await(q, timeout, liveVideoID, pid.Address, changes)
 	}
 	if err != nil && local && !errors.Is(err, actor.ErrDeadLetter) {
 		return nil, fmt.Errorf("no answer yet: %w", err) // it is there, and slow
@@ -128,20 +129,15 @@ func (o *Owners) try(ctx context.Context, liveVideoID, hint string, message prot
 
 // await waits for another node's answer, but no longer than that node is the
 // owner.
-func (o *Owners) await(future *actor.Future, liveVideoID, address string, changes <-chan struct{}) (any, error) {
-	type result struct {
-		answer any
-		err    error
-	}
-	results := make(chan result, 1)
-	go func() {
-		answer, err := future.Result()
-		results <- result{answer, err}
-	}()
+func (o *Owners) await(q *question, timeout time.Duration, liveVideoID, address string, changes <-chan struct{}) (any, error) {
+	late := time.NewTimer(timeout)
+	defer late.Stop()
 	for {
 		select {
-		case r := <-results:
-			return r.answer, r.err
+		case answer := <-q.answers:
+			return answered(answer)
+		case <-late.C:
+			return nil, actor.ErrTimeout
 		case <-changes:
 			changes = o.member.changes()
 			if o.Owner(liveVideoID) != address {
@@ -209,13 +205,15 @@ func (o *Owners) locate(ctx context.Context, liveVideoID, hint string) (*actor.P
 	if known, ok := m.lookup.elsewhere.Get(liveVideoID); ok && hint == "" && known.member == owner.ID {
 		return known.pid, nil
 	}
-	ask := &wire.Activate{LiveVideoId: liveVideoID, View: view.Revision, From: m.system.Address()}
+	activate := &wire.Activate{LiveVideoId: liveVideoID, View: view.Revision, From: m.system.Address()}
 	timeout := tryTimeout
 	if hint != "" {
 		// That node is to be asked, whoever the owner is; but it may be gone.
 		changes, timeout = nil, doubtfulTimeout
 	}
-	answer, err := o.await(m.question(ctx, address, ask, timeout), liveVideoID, address, changes)
+	q, timeout := m.question(ctx, address, activate, timeout)
+	defer q.end()
+	answer, err := o.await(q, timeout, liveVideoID, address, changes)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +235,9 @@ func (o *Owners) locate(ctx context.Context, liveVideoID, hint string) (*actor.P
 
 // ask sends a message to the placement of the node at an address.
 func (m *Member) ask(ctx context.Context, address string, message proto.Message, timeout time.Duration) (proto.Message, error) {
-	answer, err := m.question(ctx, address, message, timeout).Result()
+	q, timeout := m.question(ctx, address, message, timeout)
+	defer q.end()
+	answer, err := q.wait(timeout)
 	if err != nil {
 		return nil, fmt.Errorf("asking the node at %s: %w", address, err)
 	}
@@ -248,11 +248,13 @@ func (m *Member) ask(ctx context.Context, address string, message proto.Message,
 	return reply, nil
 }
 
-func (m *Member) question(ctx context.Context, address string, message proto.Message, timeout time.Duration) *actor.Future {
+// question asks the placement of a node, and says how long to wait: no longer
+// than ctx allows.
+func (m *Member) question(ctx context.Context, address string, message proto.Message, timeout time.Duration) (*question, time.Duration) {
 	if deadline, ok := ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}
-	return m.system.Root.RequestFuture(actor.NewPID(address, placementName), message, max(timeout, time.Millisecond))
+	return ask(m.system, actor.NewPID(address, placementName), message), max(timeout, time.Millisecond)
 }
 
 // Tell sends a message to the placement of a member.

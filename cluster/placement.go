@@ -102,7 +102,9 @@ func (p *placement) claim(ctx context.Context, m *wire.Claim) *wire.Claimed {
 	answers := make(chan *wire.Claimed, len(known))
 	for _, pid := range known {
 		go func() {
-			answer, _ := p.system.Root.RequestFuture(pid, m, answerTimeout).Result()
+			q := ask(p.system, pid, m)
+			defer q.end()
+			answer, _ := q.wait(answerTimeout)
 			claimed, _ := answer.(*wire.Claimed) // nil: it has ended
 			answers <- claimed
 		}()
