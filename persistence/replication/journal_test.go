@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,9 +15,16 @@ import (
 	"barrage/persistence/records"
 )
 
-type sent struct{ all []send }
+type sent struct {
+	mu  sync.Mutex
+	all []send
+}
 
-func (s *sent) send(p string, b Batch) { s.all = append(s.all, send{p, b}) }
+func (s *sent) send(p string, b Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, send{p, b})
+}
 
 func single(t *testing.T, change func(*Config)) (*Journal, *memJournal, *sent) {
 	m, out := newMem(), &sent{}

@@ -14,6 +14,8 @@ import (
 // revokedAt counts how often a peer was sent a revocation of a comment.
 func (s *sent) revokedAt(t *testing.T, peer string, id uint64) (n int) {
 	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, one := range s.all {
 		for _, bytes := range one.batch.Records {
 			r := new(records.Record)
@@ -30,6 +32,8 @@ func (s *sent) revokedAt(t *testing.T, peer string, id uint64) (n int) {
 
 // lastTo is what a peer was sent last.
 func (s *sent) lastTo(peer string) (b Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, one := range s.all {
 		if one.peer == peer {
 			b = one.batch
