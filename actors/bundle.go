@@ -27,9 +27,11 @@ type bundle struct {
 
 	audience audience
 	waiting  []*viewer // until all relays have answered, or see isAhead
-	reading  []*viewer // whose history is read
-	viewers  int
-	ended    bool // viewers are let go
+	// reading are viewers whose history is read, with the gaps that were
+	// announced meanwhile.
+	reading map[*viewer][][]byte
+	viewers int
+	ended   bool // viewers are let go
 }
 
 // bundleRoom is what a bundle keeps of a live video.
@@ -43,7 +45,7 @@ type bundleRoom struct {
 }
 
 func newBundle(node *Node, name string, videos []string, used *atomic.Bool) *bundle {
-	b := &bundle{node: node, name: name, videos: videos, used: used}
+	b := &bundle{node: node, name: name, videos: videos, used: used, reading: map[*viewer][][]byte{}}
 	for _, video := range videos {
 		b.rooms = append(b.rooms, &bundleRoom{room: newRoomView(video), ring: newRing(node.config.RingComments, node.config.RingBytes)})
 	}
@@ -160,6 +162,10 @@ func (b *bundle) onNews(m *roomNews) {
 		b.audience.tell(events)
 	} else if m.gap != nil {
 		b.news = append(b.news, m.gap)
+		room.ring.floor = max(room.ring.floor, m.before) // for who resumes from before
+		for v := range b.reading {
+			b.reading[v] = append(b.reading[v], m.gap)
+		}
 	} else if m.viewers != room.viewers {
 		room.viewers = m.viewers
 		b.news = append(b.news, viewersEvent(m.video, m.viewers))
@@ -210,7 +216,8 @@ func (b *bundle) withPositions(e ringEvent, positions []uint64) ringEvent {
 
 func (b *bundle) leave(v *viewer) {
 	if v.fan == nil {
-		b.waiting, b.reading = without(b.waiting, v), without(b.reading, v)
+		b.waiting = without(b.waiting, v)
+		delete(b.reading, v)
 		return
 	}
 	b.audience.remove(v)

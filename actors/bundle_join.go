@@ -159,7 +159,7 @@ type bundleBacklog struct {
 }
 
 func (b *bundle) readBacklog(v *viewer) {
-	b.reading = append(b.reading, v)
+	b.reading[v] = nil
 	b.readOn(&bundleBacklog{viewer: v, rows: make([][]*wire.Row, len(b.rooms)), upTo: slices.Clone(v.config.Positions)})
 }
 
@@ -210,7 +210,8 @@ func (b *bundle) readRoom(ctx context.Context, m *bundleBacklog, i int, floor ui
 
 func (b *bundle) onBacklog(m *bundleBacklog) {
 	v := m.viewer
-	if !slices.Contains(b.reading, v) {
+	told, reading := b.reading[v]
+	if !reading {
 		return // it has left
 	}
 	for i, room := range b.rooms {
@@ -221,12 +222,13 @@ func (b *bundle) onBacklog(m *bundleBacklog) {
 			return
 		}
 	}
-	b.reading = without(b.reading, v)
+	delete(b.reading, v)
 	if m.err != nil {
 		b.node.log.Warn("reading history for a resumed stream", "liveVideoIds", b.name, "error", m.err)
 		b.node.root.Send(v.self, letGo{})
 		return
 	}
+	m.gaps = append(m.gaps, told...)
 	var lists [][]ringEvent
 	for i, rows := range m.rows {
 		var list []ringEvent

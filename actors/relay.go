@@ -288,12 +288,15 @@ func (r *relay) compare(m *wire.Subscribed) {
 }
 
 // announceGap tells all viewers that comments between two ids were not sent
-// here.
+// here, also those for whom history is being read.
 func (r *relay) announceGap(after, before uint64) {
 	gap := gapEvent(r.liveVideoID, after, before)
+	for _, b := range r.backlogs {
+		b.told = append(b.told, gap)
+	}
 	r.audience.all(&fanQuiet{newFrame(gap)})
 	for _, t := range r.taps {
-		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, gap: gap})
+		r.node.root.Send(t.bundle, &roomNews{video: r.liveVideoID, gap: gap, before: before})
 	}
 }
 

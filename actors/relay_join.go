@@ -140,6 +140,9 @@ type backlog struct {
 	viewers []*viewer
 	rows    []*wire.Row
 	gap     bool // there is more than is read for a replay
+	// told are gaps that were announced meanwhile: what is missed so may have
+	// come into history behind the reading.
+	told [][]byte
 }
 
 type backlogRead struct {
@@ -238,6 +241,9 @@ func (r *relay) backlogFrames(after uint64, b *backlog) ([]*Frame, uint64) {
 		f.firstID, f.lastID, f.comments = rows[0].Id, rows[n-1].Id, n
 		frames = append(frames, f)
 		last, rows = f.lastID, rows[n:]
+	}
+	if len(b.told) > 0 {
+		frames = append(frames, newFrame(b.told...))
 	}
 	return frames, last
 }

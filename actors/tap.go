@@ -40,6 +40,7 @@ type (
 		events  []ringEvent
 		viewers uint64
 		gap     []byte     // an event, if the relay itself missed something
+		before  uint64     // with gap: its end
 		parts   *roomParts // of the room, if they changed
 	}
 )
