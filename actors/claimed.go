@@ -107,16 +107,21 @@ func (n *Node) answerClaim(ctx context.Context, m *wire.Claim, earlier []*wire.C
 	return answer, nil
 }
 
-// AddMarks adds to what an owner of this node's handed over which comments of
-// its memory are deleted: it remembers that for a while only, and others may
-// have them still.
-func (n *Node) AddMarks(ctx context.Context, m *wire.Claim, answer *wire.Claimed) {
-	from := max(answer.Floor, 1)
-	if m.Floor != 0 {
-		from = min(from, m.Floor)
+// Complete completes what an owner of this node's handed over. All of it is in
+// this node's store then: who merges it looks there, and takes what is not there
+// for deleted. And it has which comments of its memory are deleted: the owner
+// remembers that for a while only, and others may have them still.
+func (n *Node) Complete(ctx context.Context, m *wire.Claim, answer *wire.Claimed) {
+	err := n.Settle(ctx)
+	if err == nil {
+		from := max(answer.Floor, 1)
+		if m.Floor != 0 {
+			from = min(from, m.Floor)
+		}
+		err = n.addMarksFrom(ctx, m.LiveVideoId, from, answer)
 	}
-	if err := n.addMarksFrom(ctx, m.LiveVideoId, from, answer); err != nil {
-		n.log.Warn("telling another node what is deleted", "liveVideoId", m.LiveVideoId, "error", err)
+	if err != nil {
+		n.log.Warn("completing what another node is told of a live video", "liveVideoId", m.LiveVideoId, "error", err)
 	}
 }
 

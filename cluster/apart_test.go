@@ -238,3 +238,26 @@ func TestAnOwnerThatHandsOverTellsAllDeletionsOfItsMemory(t *testing.T) {
 		t.Errorf("it says %v", claimed)
 	}
 }
+
+// What another owner took is looked up in its node's store before it is merged:
+// that may be a while behind.
+func TestWhatAnotherOwnerTookLastIsMerged(t *testing.T) {
+	c := newTestCluster(t, 2)
+	a, b := c.nodes[0], c.nodes[1]
+	id := ownedBy(t, a, a, b)
+	a.mustPost(id, "both")
+	viewer := a.watch(id, actors.ViewerConfig{})
+	// b alone went on without a, which stood still and knows nothing of it.
+	c.revision++
+	b.see(c.revision, b)
+	b.member.mu.Lock()
+	b.member.previous = nil
+	b.member.mu.Unlock()
+	b.mustPost(id, "b1")
+	b.slow.Store(true)
+	b.mustPost(id, "b2")
+	c.revision++
+	b.see(c.revision, a, b)
+	c.untilHistory(id, "both b1 b2")
+	c.eventually("the gap to be told", func() bool { return strings.Contains(viewer.text(), "event: gap") })
+}

@@ -56,7 +56,7 @@ type Config struct {
 // Node is what other nodes ask of the actors of this one.
 type Node interface {
 	AnswerClaim(ctx context.Context, m *wire.Claim, earlier ...*wire.Claimed) *wire.Claimed
-	AddMarks(ctx context.Context, m *wire.Claim, answer *wire.Claimed)
+	Complete(ctx context.Context, m *wire.Claim, answer *wire.Claimed)
 	AnswerKey(ctx context.Context, m *wire.ReadKey) *wire.KeptKey
 	ListVideos(ctx context.Context, m *wire.ListVideos) *wire.VideoList
 	OwnersChanged()

@@ -61,6 +61,7 @@ type testNode struct {
 	metrics *prometheus.Registry
 	view    atomic.Pointer[membership.View]
 	unsure  atomic.Bool
+	slow    atomic.Bool // its store takes a while for what the journal has
 	stopped bool
 }
 
@@ -105,7 +106,7 @@ func (c *testCluster) addAt(address string) *testNode {
 		t.Fatal(err)
 	}
 	n.pump, err = persistence.NewPump(persistence.PumpConfig{
-		Log: n.journal, Store: n.store,
+		Log: n.journal, Store: slowTarget{n.store, &n.slow},
 		Read: func(after persistence.LSN) persistence.EntryReader { return n.journal.Reader(after) },
 	})
 	if err != nil {
@@ -141,6 +142,18 @@ func (c *testCluster) addAt(address string) *testNode {
 	c.nodes = append(c.nodes, n)
 	t.Cleanup(n.stop)
 	return n
+}
+
+type slowTarget struct {
+	persistence.Target
+	slow *atomic.Bool
+}
+
+func (s slowTarget) Apply(ctx context.Context, entries []persistence.Entry) error {
+	if s.slow.Load() {
+		time.Sleep(300 * time.Millisecond)
+	}
+	return s.Target.Apply(ctx, entries)
 }
 
 func (n *testNode) stop() {

@@ -115,7 +115,7 @@ func (p *placement) claim(ctx context.Context, m *wire.Claim) *wire.Claimed {
 		case claimed == nil:
 		case claimed.WasOwner:
 			p.metrics.offered.Inc()
-			p.node.AddMarks(ctx, m, claimed)
+			p.node.Complete(ctx, m, claimed)
 			return claimed
 		case claimed.GetFault().GetCode() != wire.Code_OK:
 			return claimed
