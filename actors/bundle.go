@@ -162,7 +162,9 @@ func (b *bundle) onNews(m *roomNews) {
 		b.audience.tell(events)
 	} else if m.gap != nil {
 		b.news = append(b.news, m.gap)
-		room.ring.floor = max(room.ring.floor, m.before) // for who resumes from before
+		// For who resumes from before. What is in no frame yet comes with the
+		// next, as does the gap.
+		room.ring.floor = max(room.ring.floor, min(m.before, room.sentID+1))
 		for v := range b.reading {
 			b.reading[v] = append(b.reading[v], m.gap)
 		}

@@ -25,7 +25,7 @@ func TestAGapThatIsAnnouncedWhileHistoryIsReadIsTold(t *testing.T) {
 
 	b := newBundle(n.Node, "v,w", []string{"v", "w"}, new(atomic.Bool))
 	b.audience = audience{node: n.Node}
-	b.rooms[0].tapped = true
+	b.rooms[0].tapped, b.rooms[0].sentID = true, 40
 	v := &viewer{}
 	b.reading[v] = nil
 	b.onNews(&roomNews{video: "v", gap: gapEvent("v", 20, 30), before: 30})

@@ -102,8 +102,8 @@ func newBreaker(log *slog.Logger) *gobreaker.CircuitBreaker[*Grant] {
 }
 
 // errThisToken is for an endpoint that answers, but does not take a token, or
-// says of it what can't be. That says nothing about those of others: who makes such tokens up must not keep it
-// from being asked about them.
+// says of it what can't be. That says nothing about those of others: who makes
+// such tokens up must not keep it from being asked about them.
 var errThisToken = errors.New("introspection: no good answer about this token")
 
 // refusesToken says whether a status may be the answer to one token alone.

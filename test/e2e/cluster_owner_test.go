@@ -63,6 +63,22 @@ func (s *steady) more(n int) {
 	})
 }
 
+// haveAll says that streams bring all comments, once and in order.
+func haveAll(t *testing.T, followers []*harness.Follower, all []harness.Comment) {
+	t.Helper()
+	for _, f := range followers {
+		if err := f.Reach(all[len(all)-1].ID); err != nil {
+			t.Error(err)
+		}
+		if err := f.Check(); err != nil {
+			t.Error(err)
+		}
+		if got := f.Comments(); messages(got) != messages(all) {
+			t.Errorf("a stream brought %d comments of %d", len(got), len(all))
+		}
+	}
+}
+
 // check stops posting and compares history, at all nodes, with what was
 // answered.
 func (s *steady) check(c *harness.Cluster, room string) []harness.Comment {
@@ -134,17 +150,7 @@ func TestARoomOutlivesItsOwner(t *testing.T) {
 			c.WaitWhole()
 			s.more(50)
 			all := s.check(c, room)
-			for _, f := range followers {
-				if err := f.Reach(all[len(all)-1].ID); err != nil {
-					t.Error(err)
-				}
-				if err := f.Check(); err != nil {
-					t.Error(err)
-				}
-				if got := f.Comments(); messages(got) != messages(all) {
-					t.Errorf("a stream brought %d comments of %d", len(got), len(all))
-				}
-			}
+			haveAll(t, followers, all)
 		})
 	}
 }

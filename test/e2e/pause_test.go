@@ -47,16 +47,5 @@ func TestAPauseOfTheWholeMachineLosesNothing(t *testing.T) {
 		}
 		s.more(60)
 	}
-	all := s.check(c, room)
-	for _, f := range followers {
-		if err := f.Reach(all[len(all)-1].ID); err != nil {
-			t.Error(err)
-		}
-		if err := f.Check(); err != nil {
-			t.Error(err)
-		}
-		if got := len(f.Comments()); got != len(all) {
-			t.Errorf("a stream has %d of %d comments", got, len(all))
-		}
-	}
+	haveAll(t, followers, s.check(c, room))
 }
